@@ -7,6 +7,7 @@ objects. The edges have authenticated the user (`auth.authentication`); admissio
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,12 +21,15 @@ from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.apiserver.serialization.encodings import in_accepted_encoding, may_accept_other
 from fairlead.apiserver.serialization.errors import error_response
-from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import StatusError, internal_error
 from fairlead.runtime.client import Request, Response
+
+if TYPE_CHECKING:
+    from fairlead.apiserver.audit.auditor import Auditor
+    from fairlead.apiserver.audit.record import Record
 
 ReadBody = Callable[[], Awaitable[bytes]]
 
@@ -53,45 +57,74 @@ class Core:
         self._metrics = metrics
         self._clock = clock
         self._log = log
+        self.auditor: Auditor | None = None
+        self._records: dict[int, Record] = {}
+        """The audit records of streams that have not begun yet, by the identity of the outcome."""
 
-    async def handle(self, request: Request, info: RequestInfo, user: User, *, read: ReadBody | None = None) -> Outcome:
+    async def handle(
+        self, request: Request, info: RequestInfo, user: User, *, read: ReadBody | None = None, source: str = ""
+    ) -> Outcome:
         """Answers a request; errors become Status objects and are never raised. `read` reads the body; it is not
-        called if the request is forbidden."""
+        called if the request is forbidden. `source` is the client's address, if the audit log is on."""
         started = self._clock.monotonic()
-        target: Target | None = None
+        record = self.auditor.begin(request, info, user, source) if self.auditor is not None else None
         context = RequestContext(user, info)
         try:
-            decision = await self._authorizers.authorize(user, info)
-            if decision.effect != "allowed":
-                raise refusal(user, info, decision.reason)
-            refuse_impersonation(user, request.headers)
-            remote = self._aggregation.find(info)
-            if read is not None and remote is None:
-                request = replace(request, body=await read())
-            if info.is_resource_request and remote is None:
-                target = self._verbs.find(info)
-            if remote is not None:
-                outcome = self._aggregation.outcome(remote, user)
-            elif target is not None:
-                outcome = await self._verbs.handle(target, request, context)
-            else:
-                outcome = await self._nonresource.handle(request, user)
+            outcome = await self._answer(request, context, read, record)
         except StatusError as e:
             outcome = error_response(e)
         except Exception as e:  # noqa: BLE001 -- the top-level guard: one request's bug must not be everybody's
             self._log.error("request failed", method=request.method, path=request.path, error=repr(e))
             outcome = error_response(internal_error(repr(e)))
+            if record is not None:
+                record.panicked(outcome)
+                record = None
+        if record is not None:
+            record.answered(context, outcome)
+            if not isinstance(outcome, Response):
+                self._records[id(outcome)] = record
         if isinstance(outcome, Response):
             if may_accept_other(request):
                 outcome = await in_accepted_encoding(outcome, request, self._scheme)
             if context.warnings:
                 outcome = with_warnings(outcome, context.warnings)
             seconds = self._clock.monotonic() - started
-            self._metrics.observe(None if target is None else info, request.method, outcome.status, seconds)
+            self._metrics.observe(info if context.served else None, request.method, outcome.status, seconds)
         return outcome
 
-    def streaming(self, info: RequestInfo) -> Callable[[], None]:
-        """Counts a stream as open; call the returned function when the stream has ended."""
+    async def _answer(
+        self, request: Request, context: RequestContext, read: ReadBody | None, record: Record | None
+    ) -> Outcome:
+        """Answers a request. Raises StatusError."""
+        user, info = context.user, context.info
+        decision = await self._authorizers.authorize(user, info)
+        if record is not None:
+            context.annotate("authorization.k8s.io/decision", "allow" if decision.effect == "allowed" else "forbid")
+            context.annotate("authorization.k8s.io/reason", decision.reason)
+        if decision.effect != "allowed":
+            raise refusal(user, info, decision.reason)
+        refuse_impersonation(user, request.headers)
+        if (remote := self._aggregation.find(info)) is not None:
+            return self._aggregation.outcome(remote, user)
+        if read is not None:
+            request = replace(request, body=await read())
+        if record is not None:
+            record.body = request.body
+        target = self._verbs.find(info) if info.is_resource_request else None
+        if target is None:
+            return await self._nonresource.handle(request, user)
+        context.served = True
+        return await self._verbs.handle(target, request, context)
+
+    def streaming(self, info: RequestInfo, outcome: Outcome) -> Callable[[int], None]:
+        """Counts a stream as open; call the returned function with its status when the stream has ended."""
         verb, resource = ("CONNECT" if info.subresource else info.verb.upper()), info.qualified_resource
         self._metrics.count_open(verb, resource, +1)
-        return lambda: self._metrics.count_open(verb, resource, -1)
+        record = self._records.pop(id(outcome), None) if self._records else None
+
+        def ended(status: int) -> None:
+            self._metrics.count_open(verb, resource, -1)
+            if record is not None:
+                record.ended(status)
+
+        return ended

@@ -114,19 +114,24 @@ class HttpEdge:
                 connection.authenticated(user.name)
         info = request_info(asked.method, asked.path, asked.query)
         has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
-        outcome = await self._core.handle(asked, info, user, read=partial(_read, request) if has_body else None)
+        source = (request.remote or "") if self._core.auditor is not None else ""
+        read = partial(_read, request) if has_body else None
+        outcome = await self._core.handle(asked, info, user, read=read, source=source)
         if isinstance(outcome, Response):
             return _response(format_response(outcome, asked))
-        ended = self._core.streaming(info)
+        ended, status = self._core.streaming(info, outcome), 200
         try:
             if isinstance(outcome, Upgrade):
-                return await self._forwarder.upgrade(request, outcome)
-            if isinstance(outcome, Forward):
-                return await self._forwarder.forward(request, outcome, info.proxied_from)
-            send = send_websocket if wants_websocket(asked.headers) else send_stream
-            return await send(request, outcome, self._pace)
+                response = await self._forwarder.upgrade(request, outcome)
+            elif isinstance(outcome, Forward):
+                response = await self._forwarder.forward(request, outcome, info.proxied_from)
+            else:
+                send = send_websocket if wants_websocket(asked.headers) else send_stream
+                response = await send(request, outcome, self._pace)
+            status = response.status
+            return response
         finally:
-            ended()
+            ended(status)
 
 
 def _make_request(

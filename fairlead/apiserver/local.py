@@ -28,10 +28,12 @@ class LocalTransport:
         if isinstance(outcome, Upgrade | Forward):
             raise ConnectionError("a WebSocket or proxied request needs a real connection")
         pieces: list[bytes] = []
+        ended = self._core.streaming(info, outcome)
         try:
             while more := await outcome.next():
                 pieces += more
         finally:
+            ended(200)
             outcome.close()
         return Response(200, b"".join(pieces), outcome.headers)
 
@@ -47,12 +49,12 @@ class LocalTransport:
                 raise decode_status_error(outcome.status, outcome.body)
             yield outcome.body.splitlines()
             return
-        ended = self._core.streaming(info)
+        ended = self._core.streaming(info, outcome)
         splitter = LineSplitter()
         try:
             while pieces := await outcome.next():
                 if lines := [line for piece in pieces for line in splitter.feed(piece)]:
                     yield lines
         finally:
-            ended()
+            ended(200)
             outcome.close()

@@ -49,6 +49,8 @@ class RequestContext(msgspec.Struct):
 
     user: User
     info: RequestInfo
+    served: bool = False
+    """True as soon as the request's resource is known to be served."""
     warnings: list[str] = []
     """Texts for `Warning` headers."""
     annotations: dict[str, str] = {}

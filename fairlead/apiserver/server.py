@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import ssl
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_chain
 from fairlead.apiserver.aggregation.availability import Availability
@@ -46,7 +48,7 @@ from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.registry.writer import Writer
 from fairlead.apiserver.registry.writers import make_writers
-from fairlead.apiserver.settings import ApiSettings
+from fairlead.apiserver.settings import ApiSettings, AuditSettings
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.watches import Watches
 from fairlead.apiserver.webhook.caller import WebhookCaller
@@ -61,6 +63,9 @@ from fairlead.runtime.client import Transport
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.typed import ApiClient
 from fairlead.store.model import Store
+
+if TYPE_CHECKING:
+    from fairlead.apiserver.audit.auditor import Auditor
 
 
 class ApiServer:
@@ -144,6 +149,8 @@ class ApiServer:
             clock=clock,
             log=log,
         )
+        if settings.audit is not None:
+            self._core.auditor = _auditor(settings.audit, scheme, clock=clock, ids=ids, log=log)
         client = ApiClient(self.transport())
         self._recorders = [
             Recorder(client, component=f"{what}allocator-repair-controller", clock=clock, log=log)
@@ -200,6 +207,8 @@ class ApiServer:
         self._resources.stop()
         await self._edge.stop()
         await self._kubelet.close()
+        if self._core.auditor is not None:
+            await asyncio.to_thread(self._core.auditor.close)
         await self._webhooks.close()
         if self._started:
             self._started = False
@@ -207,3 +216,13 @@ class ApiServer:
 
     def _ready(self) -> dict[str, bool]:
         return {"ping": True, "log": True, "store": self._started, "informer-sync": self._started}
+
+
+def _auditor(settings: AuditSettings, scheme: Scheme, *, clock: Clock, ids: IdSource, log: Log) -> Auditor:
+    """Returns the audit log, whose modules are imported only if it is on. Raises PolicyError, OSError."""
+    from fairlead.apiserver.audit.auditor import Auditor
+    from fairlead.apiserver.audit.log import LogFile
+    from fairlead.apiserver.audit.policy import parse_policy
+
+    file = LogFile(settings.path, settings.max_bytes, settings.backups)
+    return Auditor(parse_policy(settings.policy), file, scheme, clock=clock, ids=ids, log=log)

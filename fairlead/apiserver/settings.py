@@ -25,6 +25,16 @@ class FrontProxy:
     common_name: str = "front-proxy-client"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """The audit log: a policy (the text of its file) and the file that events are written to."""
+
+    policy: str
+    path: str
+    max_bytes: int = 100 << 20
+    backups: int = 5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """The settings of the API server."""
@@ -41,6 +51,7 @@ class ApiSettings:
     ca_pem: str = ""
     kubelet_tls: ssl.SSLContext | None = None
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
+    audit: AuditSettings | None = None
     front_proxy: FrontProxy | None = None
     """If absent, extension servers see no certificate of this server and believe no identity."""
     cluster_domain: str = "cluster.local"

@@ -65,6 +65,11 @@ class ClusterConfig:
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
     authorization_mode: AuthorizationMode = "RBAC"
+    audit_policy: str = ""
+    """The path of the audit policy; empty: the audit log is off."""
+    audit_log: str = ""
+    audit_log_maxsize: int = 100
+    """The size in megabytes at which a new file of the audit log begins."""
     proxy_mode: ProxyMode = ""
     """The mode that this start asked for. It is written into the proxy's ConfigMap, which decides from then on."""
 

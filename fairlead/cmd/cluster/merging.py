@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from fairlead.cmd.cluster.auditconfig import check_audit
 from fairlead.cmd.cluster.config import FIRST_FREE_PORT, AuthorizationMode, ClusterConfig, ProxyMode
 from fairlead.cmd.cluster.ranges import VERSIONS, IpFamily, by_version, families_of
 from fairlead.cmd.cluster.storeconfig import check_store
@@ -37,6 +38,9 @@ class Given:
     etcd_certfile: str | None = None
     etcd_keyfile: str | None = None
     authorization_mode: AuthorizationMode | None = None
+    audit_policy: str | None = None
+    audit_log: str | None = None
+    audit_log_maxsize: int | None = None
     proxy_mode: ProxyMode | None = None
 
 
@@ -44,6 +48,8 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
     """Returns the settings to start with. Raises UsageError if they contradict each other or the store."""
     base = replace(stored, proxy_mode="") if stored else ClusterConfig(name)
     changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
+    if changes.get("audit_policy") == "":
+        changes.setdefault("audit_log", "")
     family = changes.pop("ip_family", None) or _implied(base, given)
     if has_store and stored is not None and family != stored.ip_family:
         raise UsageError(_fixed(name, "ip-family", stored.ip_family))
@@ -107,6 +113,7 @@ def check(config: ClusterConfig) -> None:
     except ValueError as e:
         raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e
     check_store(config.store, config.etcd_files)
+    check_audit(config.audit_policy, config.audit_log, config.audit_log_maxsize)
     if config.lb_pool:
         from fairlead.loadbalancer.pool import problem
 

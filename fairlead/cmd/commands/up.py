@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_network(parser)
     _add_machine(parser)
     _add_access(parser)
+    _add_audit(parser)
     _add_store(parser)
 
 
@@ -42,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
         etcd_certfile=args.etcd_certfile,
         etcd_keyfile=args.etcd_keyfile,
         authorization_mode=args.authorization_mode,
+        audit_policy=args.audit_policy,
+        audit_log=args.audit_log,
+        audit_log_maxsize=args.audit_log_maxsize,
         proxy_mode=args.proxy_mode,
     )
     return start_cluster(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())
@@ -143,6 +147,32 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         help="RBAC: users, Pods and nodes may do what roles permit; AlwaysAllow: every authenticated user may do "
         "everything (default: RBAC; AlwaysAllow for a cluster made by a version without RBAC)",
     )
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--audit-policy",
+        type=_file_or_none,
+        metavar="FILE",
+        help="audit policy (audit.k8s.io/v1): the requests that are recorded in --audit-log, and how much of them; "
+        "none: nothing is recorded (default: none)",
+    )
+    parser.add_argument(
+        "--audit-log",
+        type=os.path.abspath,
+        metavar="FILE",
+        help="file to which the audit log is written, a line an event",
+    )
+    parser.add_argument(
+        "--audit-log-maxsize",
+        type=integer,
+        metavar="MB",
+        help="size in megabytes at which a new file of the audit log begins; five older ones are kept (default: 100)",
+    )
+
+
+def _file_or_none(text: str) -> str:
+    return "" if text == "none" else os.path.abspath(text)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

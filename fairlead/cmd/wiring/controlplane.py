@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fairlead.base.clock import RealClock
@@ -104,10 +105,15 @@ async def _until_asked(wiring: Wiring) -> None:
 
 
 def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
-    from fairlead.apiserver.settings import ApiSettings, FrontProxy
+    from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
 
     front = paths.pki / "front-proxy-client"
+    audit = None
+    if config.audit_policy:
+        policy = Path(config.audit_policy).read_text(encoding="utf-8")
+        audit = AuditSettings(policy, config.audit_log, config.audit_log_maxsize << 20)
     return ApiSettings(
+        audit=audit,
         service_cidr=config.service_cidr,
         node_port_range=config.node_port_range,
         advertise_address=str(config.network().control_ip),

@@ -42,6 +42,18 @@ def parse_protobuf(body: bytes, schema: Schema) -> dict[str, Any]:
     return tree
 
 
+def envelope_gvk(body: bytes) -> tuple[str, str, str]:
+    """Returns group, version and kind of the object in the body. Raises ValueError."""
+    if not body.startswith(MAGIC):
+        raise ValueError("missing magic number")
+    try:
+        head = dict(_wire(dict(_wire(body[len(MAGIC) :])).get(1, b"")))
+        group, _, version = head.get(1, b"").decode().rpartition("/")
+        return group, version, head.get(2, b"").decode()
+    except (KeyError, IndexError, AttributeError, TypeError) as e:
+        raise ValueError(str(e)) from e
+
+
 def _message(schema: Schema, data: bytes) -> dict[str, Any]:
     table = table_of(schema)
     if table is None:
