@@ -302,18 +302,18 @@ def test_the_lock_of_legacy_programs_leaves_nothing_on_the_machine(ordinary: boo
 
 def _waited() -> tuple[str, ...] | None:
     def both() -> tuple[IptablesKernel, socket.socket]:
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        door.bind("\0fairlead/iptables")
-        return IptablesKernel("ip", kind="nft"), door
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        lock.bind("\0fairlead/iptables")
+        return IptablesKernel("ip", kind="nft"), lock
 
     _, made_there = linux.new_netns(both)
     assert made_there is not None
-    tables, door = made_there
+    tables, lock = made_there
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(restore, tables, *made("X", A))
         with pytest.raises(TimeoutError):
             done.result(0.1)
-        door.close()
+        lock.close()
         done.result(5)
     return rules(tables, "X")
 

@@ -12,7 +12,7 @@ import yaml
 
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
-from fairlead.cmd.cluster.merging import Given, merge
+from fairlead.cmd.cluster.merging import FlagValues, merge
 from fairlead.cmd.main import parse
 from fairlead.machinery.kinds.decode import decode_tree
 from tests.cluster.support import ROOT
@@ -24,7 +24,7 @@ def test_every_command_of_the_page_is_understood() -> None:
     lines = re.findall(r"^    fairlead (.*?)(?: \||&|$)", PAGE, re.MULTILINE)
     assert [line.partition(" ")[0] for line in lines] == ["up", "kubeconfig", "proxy", "announce"]
     parsed = [parse(shlex.split(line)) for line in lines]
-    given = Given(api_address=parsed[0].api_address, lb_pool=parsed[0].lb_pool)
+    given = FlagValues(api_address=parsed[0].api_address, lb_pool=parsed[0].lb_pool)
     made = merge("x", None, given, has_store=False)
     assert (made.api_address, made.lb_pool) == ("192.168.77.1", "192.168.77.200-192.168.77.210")
 

@@ -252,8 +252,8 @@ def _sticking(family: Family, kind: Kind) -> None:
     at = Real(family=family, kind=kind)
     case = of_family(Case("sticky", made(**sticky(60)), EVERY), family)
     at.put(case)
-    doors = [(in_family(VIP, family), 80), (in_family(EXTERNAL, family), 80), (in_family(N1, family), NODE_PORT)]
-    clients = [Probe(who, ip, port, "a b c") for ip, port in doors for who in ("a", "b", "c")]
+    frontends = [(in_family(VIP, family), 80), (in_family(EXTERNAL, family), 80), (in_family(N1, family), NODE_PORT)]
+    clients = [Probe(who, ip, port, "a b c") for ip, port in frontends for who in ("a", "b", "c")]
     chosen = [at.ask(client).split()[0] for client in clients]
     for name, backend in at.backends.items():
         again = linux.in_netns(at.cluster.node(int(name[-1])), lambda: kind.kernel(proxier_of(family)))

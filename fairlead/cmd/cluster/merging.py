@@ -18,8 +18,8 @@ _RANGES = ("pod_cidr", "service_cidr")
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The settings of the command line; None if one is not given."""
+class FlagValues:
+    """The settings given on the command line; None if a flag is absent."""
 
     nodes: int | None = None
     api_port: int | None = None
@@ -44,7 +44,7 @@ class Given:
     proxy_mode: ProxyMode | None = None
 
 
-def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: bool) -> ClusterConfig:
+def merge(name: str, stored: ClusterConfig | None, given: FlagValues, *, has_store: bool) -> ClusterConfig:
     """Returns the settings to start with. Raises UsageError if they contradict each other or the store."""
     base = replace(stored, proxy_mode="") if stored else ClusterConfig(name)
     changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
@@ -69,7 +69,7 @@ def merge(name: str, stored: ClusterConfig | None, given: Given, *, has_store: b
     return config
 
 
-def _implied(base: ClusterConfig, given: Given) -> IpFamily:
+def _implied(base: ClusterConfig, given: FlagValues) -> IpFamily:
     """Returns the family that the ranges imply. One range does not make a dual-stack cluster single-stack."""
     family = families_of({getattr(given, key) for key in _RANGES} - {None})
     return base.ip_family if family is None or base.ip_family == "dual" else family

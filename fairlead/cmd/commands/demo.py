@@ -21,7 +21,7 @@ from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.table import render, render_table
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.merging import Given
+from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if paths_of(name).root.exists():
         print(f'starting afresh: deleting the last cluster "{name}"')
         stop_cluster(name, purge=True, quiet=True)
-    start_cluster(name, Given(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
+    start_cluster(name, FlagValues(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
     paths = paths_of(name)
     config = settings.load(paths)
     assert config is not None

@@ -9,7 +9,7 @@ from functools import partial
 from fairlead.base.clock import RealClock
 from fairlead.base.numbers import integer
 from fairlead.cmd.cluster import flags
-from fairlead.cmd.cluster.merging import Given
+from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.ranges import parse_cidrs
 from fairlead.cmd.process.starting import start_cluster
 
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     tcp, udp = args.expose_host or (None, None)
-    given = Given(
+    given = FlagValues(
         nodes=args.nodes,
         api_port=args.api_port,
         api_address=args.api_address,

@@ -23,7 +23,7 @@ from fairlead.base.output import guard_output
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig
 from fairlead.cmd.cluster.lock import PAUSE_S, purge, try_lock
-from fairlead.cmd.cluster.merging import Given, merge
+from fairlead.cmd.cluster.merging import FlagValues, merge
 from fairlead.cmd.cluster.paths import Paths, make_private, open_log, paths_of
 from fairlead.cmd.cluster.state import age_of_process_s, read_run
 from fairlead.cmd.errors import CommandError, UsageError
@@ -54,7 +54,7 @@ class Prepared:
     """The link to make to the host's network."""
 
 
-def start_cluster(name: str, given: Given, *, detach: bool, parent: int | None, clock: Clock) -> int:
+def start_cluster(name: str, given: FlagValues, *, detach: bool, parent: int | None, clock: Clock) -> int:
     """Starts the cluster. With `detach`, returns when the cluster is ready, otherwise when it has ended.
 
     `parent` is the argument of `watch_parent`, or None if the cluster shall outlive its parent.
@@ -71,7 +71,7 @@ def start_cluster(name: str, given: Given, *, detach: bool, parent: int | None, 
     return 0
 
 
-def prepare(name: str, given: Given, report: Callable[[str], None], *, clock: Clock) -> Prepared:
+def prepare(name: str, given: FlagValues, report: Callable[[str], None], *, clock: Clock) -> Prepared:
     """Takes the lock until this process ends, and determines the settings and the API's port.
 
     If it raises CommandError, it removes everything that it made and nothing else.

@@ -123,14 +123,14 @@ class IptablesKernel:
         return bool(Path(_LEGACY_TABLES.format(self._family)).read_text())
 
     def _is_free(self) -> bool:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
-            return self._takes(door)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as lock:
+            return self._acquire(lock)
 
-    def _takes(self, door: socket.socket) -> bool:
+    def _acquire(self, lock: socket.socket) -> bool:
         """Returns True if no program is at work: a running program holds a name in the network namespace, which is
         freed when it ends."""
         try:
-            door.bind(f"\0fairlead/{self._family}tables")
+            lock.bind(f"\0fairlead/{self._family}tables")
         except OSError as e:
             if e.errno != errno.EADDRINUSE:
                 raise
@@ -175,19 +175,19 @@ class IptablesKernel:
         seen."""
         if command[0] == self._programs["change"]:
             return self._start(command, text, ())
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as lock:
             for _ in range(_TRIES):
-                if self._takes(door):
-                    return self._start(command, text, (door.fileno(),))
+                if self._acquire(lock):
+                    return self._start(command, text, (lock.fileno(),))
                 time.sleep(_TRY_S)
         raise IptablesError(f"timed out: another {self._family}tables program is still running")
 
     def _start(self, command: Sequence[str], text: str, held: Sequence[int]) -> subprocess.CompletedProcess[bytes]:
         kept = [*held, *([self._own_lock] if self._own_lock >= 0 else [])]
-        lock = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"} if self._own_lock >= 0 else {}
+        lock_file = {"XTABLES_LOCKFILE": f"/proc/self/fd/{self._own_lock}"} if self._own_lock >= 0 else {}
         # Sets a known language for messages, and passes none of our variables that the program could read as its
         # settings.
-        environment = {"PATH": _PATH, "LC_ALL": "C"} | lock
+        environment = {"PATH": _PATH, "LC_ALL": "C"} | lock_file
         return subprocess.run(
             command, input=text.encode(), capture_output=True, check=False, env=environment, pass_fds=kept
         )

@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.cmd.cluster import config, flags
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.merging import Given, merge
+from fairlead.cmd.cluster.merging import FlagValues, merge
 from fairlead.cmd.cluster.name import parse_name
 from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.cluster.ranges import parse_cidrs
@@ -16,7 +16,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 
 
 def merged(*, stored: ClusterConfig | None = None, has_store: bool = False, **given: object) -> ClusterConfig:
-    return merge("c", stored, Given(**given), has_store=has_store)  # type: ignore[arg-type]
+    return merge("c", stored, FlagValues(**given), has_store=has_store)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["a", "demo", "a-1", "0x", "a" * 40])
@@ -179,12 +179,12 @@ def test_a_cluster_from_before_there_were_roles_keeps_full_rights_until_a_start_
     paths = Paths(tmp_path)
     paths.config.write_text('{"name": "c"}')
     before = config.load(paths)
-    assert merge("c", before, Given(), has_store=True).authorization_mode == "AlwaysAllow"
-    switched = merge("c", before, Given(authorization_mode="RBAC"), has_store=True)
+    assert merge("c", before, FlagValues(), has_store=True).authorization_mode == "AlwaysAllow"
+    switched = merge("c", before, FlagValues(authorization_mode="RBAC"), has_store=True)
     assert switched.authorization_mode == "RBAC"
     config.save(switched, paths)
-    assert merge("c", config.load(paths), Given(), has_store=True).authorization_mode == "RBAC"
-    assert merge("new", None, Given(), has_store=False).authorization_mode == "RBAC"
+    assert merge("c", config.load(paths), FlagValues(), has_store=True).authorization_mode == "RBAC"
+    assert merge("new", None, FlagValues(), has_store=False).authorization_mode == "RBAC"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_an_api_address_is_one_of_the_machines_own() -> None:
 
 
 def test_the_pool_is_kept_and_the_default_comes_back() -> None:
-    stored = merge("x", None, Given(lb_pool=flags.parse_lb_pool("172.30.0.240-254")), has_store=False)
-    assert str(merge("x", stored, Given(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
-    again = merge("x", stored, Given(lb_pool=flags.parse_lb_pool("default")), has_store=True)
+    stored = merge("x", None, FlagValues(lb_pool=flags.parse_lb_pool("172.30.0.240-254")), has_store=False)
+    assert str(merge("x", stored, FlagValues(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
+    again = merge("x", stored, FlagValues(lb_pool=flags.parse_lb_pool("default")), has_store=True)
     assert str(again.pool()) == "172.30.0.200-172.30.0.250"

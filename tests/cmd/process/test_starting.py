@@ -14,7 +14,7 @@ import pytest
 from fairlead.base.clock import RealClock
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lock import purge, try_lock
-from fairlead.cmd.cluster.merging import Given
+from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.cluster.state import Run, start_time
 from fairlead.cmd.errors import CommandError
@@ -35,7 +35,7 @@ def test_a_damaged_store_is_reported_before_anything_starts(tmp_path: Path, monk
     paths.root.mkdir(parents=True)
     paths.store.write_bytes(b"rubbish" * 100)
     with pytest.raises(CommandError, match=r"store.db is damaged .* down --purge --name c"):
-        prepare("c", Given(), print, clock=RealClock())
+        prepare("c", FlagValues(), print, clock=RealClock())
 
 
 ROUNDS = 50
@@ -45,7 +45,7 @@ def start_at_once(together: Barrier, outcomes: Queue[str], over: Event) -> None:
     """Does what `fairlead up` does until it holds the folder; the winner keeps it until the end of the round."""
     together.wait()
     try:
-        prepared = prepare("c", Given(api_port=None), lambda _: None, clock=RealClock())
+        prepared = prepare("c", FlagValues(api_port=None), lambda _: None, clock=RealClock())
     except CommandError as e:
         outcomes.put(str(e))
         return
@@ -89,12 +89,12 @@ def test_a_start_that_fails_leaves_an_older_folder_as_it_was(tmp_path: Path, mon
     paths = paths_of("c")
     paths.logs.mkdir(parents=True)
     with pytest.raises(CommandError, match="is in use"), socket.create_server(("127.0.0.1", 0)) as taken:
-        prepare("c", Given(api_port=taken.getsockname()[1]), print, clock=RealClock())
+        prepare("c", FlagValues(api_port=taken.getsockname()[1]), print, clock=RealClock())
     assert paths.logs.exists()
 
 
 def test_a_start_that_fails_takes_its_new_folder_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with pytest.raises(CommandError, match="is in use"), socket.create_server(("127.0.0.1", 0)) as taken:
-        prepare("c", Given(api_port=taken.getsockname()[1]), print, clock=RealClock())
+        prepare("c", FlagValues(api_port=taken.getsockname()[1]), print, clock=RealClock())
     assert os.listdir(tmp_path / "fairlead") == []
