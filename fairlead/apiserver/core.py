@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
-from fairlead.apiserver.auth.impersonation import refuse_impersonation
+from fairlead.apiserver.auth.impersonation import impersonate, wanted_user
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
 from fairlead.apiserver.nonresource import NonResourceHandler
@@ -97,13 +97,17 @@ class Core:
     ) -> Outcome:
         """Answers a request. Raises StatusError."""
         user, info = context.user, context.info
+        if (wanted := wanted_user(request.headers)) is not None:
+            acting = await impersonate(user, wanted, info, self._authorizers)
+            user = context.user = acting.user
+            if record is not None:
+                record.impersonated, record.constraint = acting.user, acting.constraint
         decision = await self._authorizers.authorize(user, info)
         if record is not None:
             context.annotate("authorization.k8s.io/decision", "allow" if decision.effect == "allowed" else "forbid")
             context.annotate("authorization.k8s.io/reason", decision.reason)
         if decision.effect != "allowed":
             raise refusal(user, info, decision.reason)
-        refuse_impersonation(user, request.headers)
         if (remote := self._aggregation.find(info)) is not None:
             return self._aggregation.outcome(remote, user)
         if read is not None:

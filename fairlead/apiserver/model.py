@@ -10,10 +10,12 @@ from typing import Protocol
 import msgspec
 
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.machinery.values import names
 from fairlead.runtime.client import Response
 
 _MAX_WARNINGS, _MAX_WARNING = 4096, 256
 """Upstream's limits, in characters: all warnings of a response together, and each warning if the total is exceeded."""
+_ACCOUNT = "system:serviceaccount:"
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 
@@ -37,7 +39,16 @@ def service_account(
 ) -> User:
     """Returns a service account as a user."""
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
+    return User(f"{_ACCOUNT}{namespace}:{name}", groups, uid, extra or {})
+
+
+def split_service_account(name: str) -> tuple[str, str] | None:
+    """Returns namespace and name of the service account that a user name stands for, or None."""
+    parts = name.removeprefix(_ACCOUNT).split(":")
+    if not name.startswith(_ACCOUNT) or len(parts) != 2:
+        return None
+    namespace, account = parts
+    return None if names.dns1123_label(namespace) or names.dns1123_subdomain(account) else (namespace, account)
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))

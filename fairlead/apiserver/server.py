@@ -102,7 +102,12 @@ class ApiServer:
         allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
         writer = Writer(resources, allocations)
         context = AdmissionContext(
-            resources=resources, scheme=scheme, authorizer=self._authorizers, caller=self._webhooks, ids=ids
+            resources=resources,
+            scheme=scheme,
+            authorizer=self._authorizers,
+            roles=self._roles,
+            caller=self._webhooks,
+            ids=ids,
         )
         others = [DerivedAddresses(self._allocator), ManagedAPIServices(resources), *settings.extensions.plugins]
         admission = built_in_chain(context, others)

@@ -16,6 +16,7 @@ from fairlead.apiserver.requestinfo import RequestInfo
 from tests.api.signing import authority, field, request
 
 from .harness import MERGE, Api, Tree, start, story
+from .rbac import add_role, bind, rule
 from .test_storage_classes import causes, named, row
 
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -41,6 +42,8 @@ async def decide(api: Api, *conditions: Tree, name: str = "ann", part: str = "ap
 
 @story
 async def test_the_server_records_who_asks_and_ignores_what_the_client_says_of_that(api: Api) -> None:
+    await add_role(api, "requester", rule("create", "certificatesigningrequests", "certificates.k8s.io"))
+    await bind(api, "requester", "requester", "group:devs")
     asking = replace(api, user=ANN)
     made = await make(asking, username="root", groups=["system:masters"], extra={"a": ["b"]}, expirationSeconds=3600)
     spec = made["spec"]

@@ -14,7 +14,6 @@ from fairlead.apiserver.auth.authentication import Credentials
 from fairlead.apiserver.model import ANONYMOUS
 from fairlead.base.base64url import encode_base64url
 from fairlead.machinery.values.status import StatusError
-from fairlead.runtime.client import Request
 
 from .harness import DEPLOYMENTS, JSON_PATCH, KEY, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
 
@@ -197,29 +196,6 @@ async def test_a_token_has_one_spelling(api: Api) -> None:
     assert base64.urlsafe_b64decode(same_bytes + "=") == base64.urlsafe_b64decode(signature + "=")
     assert not _knows(api, f"{head}.{payload}.{same_bytes}")
     assert _knows(api, good)
-
-
-@story
-async def test_acting_as_another_user_is_forbidden_in_upstreams_words(api: Api) -> None:
-    cases = {
-        "jane": ({"kind": "users", "name": "jane"}, 'users "jane"', '"users" in API group "" at the cluster scope'),
-        "system:serviceaccount:a:b": (
-            {"kind": "serviceaccounts", "name": "b"},
-            'serviceaccounts "b"',
-            '"serviceaccounts" in API group "" in the namespace "a"',
-        ),
-    }
-    for user, (details, what, where) in cases.items():
-        error = await api.error("GET", PODS, impersonate_user=user, impersonate_group="g")
-        assert (error.code, error.reason, error.details) == (403, "Forbidden", details)
-        start = f'{what} is forbidden: User "system:apiserver" cannot impersonate resource {where}: '
-        assert error.message.startswith(start), error.message
-    for header in ("impersonate-group", "impersonate-uid", "impersonate-extra-scopes", "impersonate-user"):
-        for value in ("x", ""):
-            request = Request("GET", "/livez", {}, {header: value})
-            assert (await api.server.transport(api.user).request(request)).status == 403, header
-    error = await api.error("GET", PODS, **{"impersonate_extra_a.b%2fc": "v"})
-    assert 'resource "userextras/a.b/c" in API group "authentication.k8s.io"' in error.message
 
 
 @story

@@ -20,11 +20,13 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.evaluation import Evaluations
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
+from fairlead.apiserver.admission.noderestriction import NodeRestriction
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
 from fairlead.apiserver.admission.policies.source import PolicySource
 from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
 from fairlead.apiserver.admission.priority import Priority
+from fairlead.apiserver.admission.roles import RoleEscalation
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
 from fairlead.apiserver.admission.tolerations import DefaultTolerationSeconds
@@ -33,6 +35,7 @@ from fairlead.apiserver.admission.webhooks.mutating import MutatingWebhooks
 from fairlead.apiserver.admission.webhooks.source import HookSource
 from fairlead.apiserver.admission.webhooks.validating import ValidatingWebhooks
 from fairlead.apiserver.auth.authorization import Authorizer
+from fairlead.apiserver.auth.modes import RoleBased
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.caller import WebhookCaller
 from fairlead.base.ids import IdSource
@@ -46,6 +49,7 @@ class AdmissionContext:
     resources: Resources
     scheme: Scheme
     authorizer: Authorizer
+    roles: RoleBased
     caller: WebhookCaller
     ids: IdSource
 
@@ -62,12 +66,14 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
         NamespaceLifecycle(resources),
         Undeletable(),
         ServiceAccounts(resources, ids=ids),
+        NodeRestriction(resources),
         Priority(resources),
         DefaultTolerationSeconds(),
         RuntimeClasses(),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
+        RoleEscalation(context.roles, authorizer),
         *others,
         *_configurable_plugins(context),
     ]

@@ -34,9 +34,9 @@ class ServiceAccounts(AdmissionPlugin):
     async def admit(self, attributes: Attributes) -> None:
         pod: Pod = attributes.obj
         spec = pod.spec
-        spec.serviceAccountName = spec.serviceAccountName or _DEFAULT
         if MIRROR in pod.metadata.annotations:
             return
+        spec.serviceAccountName = spec.serviceAccountName or _DEFAULT
         namespace, name = attributes.namespace, spec.serviceAccountName
         entry = self._accounts.get(f"{namespace}/{name}")
         if entry is None:

@@ -54,6 +54,10 @@ class Record:
     emit: Callable[[Pending], None]
     now: Callable[[], Instant]
     body: bytes = b""
+    impersonated: User | None = None
+    """The user that the request acts as, if it acts as another one than its sender."""
+    constraint: str = ""
+    """The verb of constrained impersonation that allowed it."""
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -107,6 +111,10 @@ class Record:
             "requestReceivedTimestamp": render_micro_time(self.received),
             "stageTimestamp": render_micro_time(self.now()),
         }
+        if self.impersonated is not None:
+            tree["impersonatedUser"] = _user(self.impersonated)
+        if self.constraint:
+            tree["authenticationMetadata"] = {"impersonationConstraint": self.constraint}
         if info.is_resource_request:
             tree["objectRef"] = _reference(info)
         if self.annotations:

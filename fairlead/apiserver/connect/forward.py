@@ -41,7 +41,8 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _NOT_FORWARDED = frozenset({"authorization", "expect"})
-"""The client's credentials, which the backend must not see, and `Expect`, which this server answers."""
+"""The client's credentials, which the backend must not see, and `Expect`, which this server answers. `Impersonate-*`
+are not forwarded either."""
 _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -176,7 +177,11 @@ def _headers(request: web.BaseRequest, path: str, to: Forward) -> CIMultiDict[st
     dropped = (
         _HOP_BY_HOP | _NOT_FORWARDED | {t.strip() for t in request.headers.get(hdrs.CONNECTION, "").lower().split(",")}
     )
-    headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in dropped)
+    headers = CIMultiDict(
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in dropped and not name.lower().startswith("impersonate-")
+    )
     protocols = ", ".join(headers.popall(HEADER, []))
     if kept := without_token(protocols):
         headers[HEADER] = ", ".join(kept)

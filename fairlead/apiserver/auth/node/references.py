@@ -25,6 +25,7 @@ _MEMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "persistentVolumeClaim": ("persistentvolumeclaims", ("claimName",)),
 }
 """Members that are references: the kind, and the members that may hold the name."""
+_ORDER = ("serviceaccounts", "secrets", "configmaps", "resourceclaims", "persistentvolumeclaims")
 _MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -42,6 +43,13 @@ def references_of(pod: dict[str, Any]) -> frozenset[Reference]:
             found.add(("persistentvolumeclaims", f"{metadata['name']}-{volume['name']}"))
     found.update(("resourceclaims", name) for name in _claims(pod))
     return frozenset(found)
+
+
+def referred_kind(pod: dict[str, Any]) -> str:
+    """Returns a kind of object that the Pod refers to, or "" if there is none."""
+    metadata = {key: value for key, value in pod.get("metadata", {}).items() if key != "annotations"}
+    kinds = {plural for plural, _ in references_of(pod | {"metadata": metadata})}
+    return min(kinds, key=_ORDER.index) if kinds else ""
 
 
 def _walk(tree: Any) -> Iterator[Reference]:
