@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from fairlead.apiserver.settings import AuditSettings
 from .harness import CONFIG_MAPS, Api, config_map, start
 from .test_protobuf import NAMESPACE
 
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+CONSTRAINED = [
+    {"verbs": ["impersonate-on:user-info:list", "list"], "apiGroups": [""], "resources": ["configmaps"]},
+    {"verbs": ["impersonate:user-info"], "apiGroups": ["authentication.k8s.io"], "resources": ["users"]},
+]
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 ALICE = User("alice", ("dev", "system:authenticated"))
 
@@ -162,6 +168,25 @@ def test_bodies_in_protobuf_are_shown_as_json_without_managed_fields(tmp_path: P
     names = [item["metadata"]["name"] for item in listed["responseObject"]["items"]]
     assert "foo" in names
     assert not any("managedFields" in item["metadata"] for item in listed["responseObject"]["items"])
+
+
+def test_a_request_in_the_name_of_another_user_names_both(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        await api.ok("POST", RBAC + "/clusterroles", {"metadata": {"name": "all"}, "rules": CONSTRAINED})
+        ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "all"}
+        subjects = [{"kind": "User", "name": name} for name in ("alice", "jane")]
+        body = {"metadata": {"name": "all"}, "roleRef": ref, "subjects": subjects}
+        await api.ok("POST", RBAC + "/clusterrolebindings", body)
+        await replace(api, user=ALICE).ok("GET", CONFIG_MAPS, impersonate_user="jane")
+        await api.ok("GET", CONFIG_MAPS, impersonate_user="jane", impersonate_group="system:masters")
+
+    rules = "- {level: Metadata, verbs: [list], resources: [{group: '', resources: [configmaps]}]}\n"
+    first, second = audited(tmp_path, rules, story, more="omitStages: [RequestReceived]\n")
+    assert (first["user"]["username"], first["impersonatedUser"]["username"]) == ("alice", "jane")
+    assert first["authenticationMetadata"] == {"impersonationConstraint": "impersonate:user-info"}
+    assert second["user"]["username"] == "system:apiserver"
+    assert second["impersonatedUser"] == {"username": "jane", "groups": ["system:masters", "system:authenticated"]}
+    assert "authenticationMetadata" not in second
 
 
 def test_a_watch_starts_and_completes(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ async def test_a_node_creates_mirrors_of_static_pods_only(api: Api) -> None:
         change(body)
         error = await node1.error("POST", PODS, body)
         assert (error.code, why in error.message) == (403, True), error
-    # The mirror gives the node nothing to read, even if somebody else made it refer to a Secret.
+    # The mirror gives the node nothing to read, even if another writer made it refer to a Secret.
     assert await status(api, NODE1, "GET", f"{SECRETS}/s") == 403
 
 

@@ -183,7 +183,7 @@ class NodeRestriction(AdmissionPlugin):
             raise attributes.denied(f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
 
     def _request(self, node: str, attributes: Attributes) -> None:
-        """Lets a node ask for certificates of its own name only."""
+        """Lets a node ask for certificates that carry its name only."""
         if attributes.operation != "CREATE" or attributes.obj.spec.signerName not in _NODE_SIGNERS:
             return
         from fairlead.api.certificates.certificatesigningrequest.request import contents
