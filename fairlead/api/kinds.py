@@ -54,6 +54,10 @@ from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE
 from fairlead.api.rbac.clusterrolebinding.kind import CLUSTER_ROLE_BINDING
 from fairlead.api.rbac.role.kind import ROLE
 from fairlead.api.rbac.rolebinding.kind import ROLE_BINDING
+from fairlead.api.resource.deviceclass import DEVICE_CLASS
+from fairlead.api.resource.resourceclaim import RESOURCE_CLAIM
+from fairlead.api.resource.resourceclaimtemplate import RESOURCE_CLAIM_TEMPLATE
+from fairlead.api.resource.resourceslice import RESOURCE_SLICE
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS
 from fairlead.api.storage.csidriver import CSI_DRIVER
 from fairlead.api.storage.csinode import CSI_NODE
@@ -101,6 +105,10 @@ KINDS: tuple[Kind[Any], ...] = (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     RUNTIME_CLASS,
+    DEVICE_CLASS,
+    RESOURCE_CLAIM,
+    RESOURCE_CLAIM_TEMPLATE,
+    RESOURCE_SLICE,
     PRIORITY_CLASS,
     CSI_DRIVER,
     CSI_NODE,

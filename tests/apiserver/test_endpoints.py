@@ -48,6 +48,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
         "networking.k8s.io",
         "node.k8s.io",
         "rbac.authorization.k8s.io",
+        "resource.k8s.io",
         "scheduling.k8s.io",
         "storage.k8s.io",
     ]

@@ -26,6 +26,7 @@ from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
 from fairlead.apiserver.admission.policies.source import PolicySource
 from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
 from fairlead.apiserver.admission.priority import Priority
+from fairlead.apiserver.admission.resourceclaims import ResourceClaimAccess
 from fairlead.apiserver.admission.roles import RoleEscalation
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
@@ -74,6 +75,7 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
         RoleEscalation(context.roles, authorizer),
+        ResourceClaimAccess(resources, authorizer),
         *others,
         *_configurable_plugins(context),
     ]

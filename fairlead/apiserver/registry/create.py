@@ -64,6 +64,7 @@ class Creator:
         kind, now = target.resource.kind, self._clock.now()
         begin_create(obj)
         obj = kind.default(obj)
+        kind.default_times(obj, now)
         if owners is None:
             track_create(kind, obj, options.manager, now=now)
         else:

@@ -96,6 +96,7 @@ class Updater:
         kind, new, subresource = target.resource.kind, candidate.obj, target.subresource
         ensure_name_matches(new, NamespacedName(target.namespace, target.name))
         new = kind.default(new)
+        kind.default_times(new, self._clock.now())
         if not candidate.tracked and not candidate.final:
             through = subresource or candidate.through
             track_update(kind, old, new, options.manager, subresource=through, now=self._clock.now())

@@ -245,6 +245,9 @@ class Strategy(Generic[T]):
     columns: tuple[Column[T], ...] = ()
     default: Callable[[T], T] = _same
     """Fills in upstream's defaults. Owns its argument (freshly decoded) and may change it in place."""
+    default_times: Callable[[T, Instant], object] = _nothing
+    """Sets times that a client left out; called after `default` for a new and for an updated object. May change the
+    object in place."""
     prepare_create: Callable[[T], T] = _same
     """Resets fields that a client may not set (status); called on create only, after defaulting."""
     prepare_update: Callable[[T, T], T] = _second

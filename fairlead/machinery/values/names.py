@@ -303,6 +303,17 @@ def canonical_cidr(value: str) -> list[str]:
     return [] if value == str(network) else [_canonical_text(str(network))]
 
 
+def interface_address(value: str) -> list[str]:
+    """Checks an address with the length of its network's prefix."""
+    try:
+        found = ipaddress.ip_interface(value)
+    except ValueError:
+        found = None
+    if found is None or "/" not in value or "%" in value:
+        return ["must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"]
+    return [] if value == str(found) else [_canonical_text(str(found))]
+
+
 def _canonical_text(value: str) -> str:
     return f'must be in canonical form ("{value}")'
 
