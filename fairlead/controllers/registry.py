@@ -10,6 +10,7 @@ from fairlead.controllers.cluster.garbage import loop as garbage_loop
 from fairlead.controllers.cluster.namespace import loop as namespace_loop
 from fairlead.controllers.cluster.nodelifecycle import loop as nodelifecycle_loop
 from fairlead.controllers.cluster.podgc import loop as podgc_loop
+from fairlead.controllers.cluster.roleaggregation import loop as roleaggregation_loop
 from fairlead.controllers.cluster.rootca import loop as rootca_loop
 from fairlead.controllers.cluster.serviceaccount import loop as serviceaccount_loop
 from fairlead.controllers.context import Context
@@ -32,6 +33,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     garbage_loop.controller,
     serviceaccount_loop.controller,
     rootca_loop.controller,
+    roleaggregation_loop.controller,
     nodelifecycle_loop.controller,
     podgc_loop.controller,
     approving_loop.controller,

@@ -204,7 +204,7 @@ async def _over_fake(story: Story, nodes: int) -> None:
     await _tell(story, lambda _: client, clock, nodes, built_in())
 
 
-def in_served_world(story: Story, *, extensions: Extensions) -> None:
+def in_served_world(story: Story, *, extensions: Extensions | None = None) -> None:
     """Runs the story over the real API server with extensions."""
     run_jumping(_over_server(story, 3, extensions))
 

@@ -63,6 +63,7 @@ CLUSTER_ROLE = Kind(
     storage_path="clusterroles",
     singular="clusterrole",
     namespaced=False,
+    cached="object",
     name_rule="path-segment",
     columns=(NAME, CREATED_AT),
     rules=_rules,
