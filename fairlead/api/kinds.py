@@ -63,6 +63,7 @@ from fairlead.api.storage.csidriver import CSI_DRIVER
 from fairlead.api.storage.csinode import CSI_NODE
 from fairlead.api.storage.csistoragecapacity import CSI_STORAGE_CAPACITY
 from fairlead.api.storage.storageclass import STORAGE_CLASS
+from fairlead.api.storage.volumeattachment import VOLUME_ATTACHMENT
 from fairlead.api.storage.volumeattributesclass import VOLUME_ATTRIBUTES_CLASS
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
@@ -114,6 +115,7 @@ KINDS: tuple[Kind[Any], ...] = (
     CSI_NODE,
     CSI_STORAGE_CAPACITY,
     STORAGE_CLASS,
+    VOLUME_ATTACHMENT,
     VOLUME_ATTRIBUTES_CLASS,
     NODE_METRICS,
     POD_METRICS,

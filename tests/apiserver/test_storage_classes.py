@@ -243,3 +243,92 @@ async def test_a_class_of_attributes_has_parameters_that_never_change(api: Api) 
         ("driverName", "Forbidden: updates to driverName are forbidden."),
         ("parameters", "Forbidden: updates to parameters are forbidden."),
     ]
+
+
+ATTACHMENTS = f"{ROOT}/volumeattachments"
+
+
+def attachment(**more: Any) -> Tree:
+    spec = {"attacher": "disk.example.com", "nodeName": "n1", "source": {"persistentVolumeName": "pv1"}}
+    return named("a", spec=spec | more)
+
+
+def inline(**more: Any) -> Tree:
+    csi = {"driver": "disk.example.com", "volumeHandle": "v"}
+    return attachment(source={"inlineVolumeSpec": {"csi": csi, "accessModes": ["ReadWriteOnce"]} | more})
+
+
+@story
+async def test_an_attachment_never_changes_but_for_its_status(api: Api) -> None:
+    await api.ok("POST", ATTACHMENTS, attachment() | {"status": {"attached": True}})
+    path = f"{ATTACHMENTS}/a"
+    done = {"status": {"attached": True, "attachmentMetadata": {"path": "/dev/a"}}}
+    await api.ok("PATCH", f"{path}/status", done, content_type=MERGE)
+    assert await row(api, path) == (
+        ["Name", "Attacher", "PV", "Node", "Attached", "Age"],
+        ["a", "disk.example.com", "pv1", "n1", True, "0s"],
+    )
+    (error,) = causes(await api.error("PATCH", path, {"spec": {"nodeName": "n2"}}, content_type=MERGE))
+    assert (error[0], error[1].rpartition(": ")[2]) == ("spec", "field is immutable")
+    await api.ok("PATCH", path, {"metadata": {"labels": {"a": "b"}}, "status": None}, content_type=MERGE)
+    assert (await api.ok("GET", path))["status"]["attached"] is True
+    failed = {
+        "status": {
+            "attachError": {"message": "x" * 1025, "errorCode": -1},
+            "attachmentMetadata": {"a": "x" * (256 << 10)},
+        }
+    }
+    assert causes(await api.error("PATCH", f"{path}/status", failed, content_type=MERGE)) == [
+        ("status.attachmentMetadata", "Too long: may not be more than 262144 bytes"),
+        ("status.attachError.message", "Too long: may not be more than 262144 bytes"),
+        ("status.attachError.errorCode", "Invalid value: -1: must be between 0 and 2147483647, inclusive"),
+    ]
+
+
+ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (attachment(attacher=""), [("spec.attacher", "Required value")]),
+        (attachment(source={}), [("spec.source", f"Required value: {ONE_SOURCE}")]),
+        (
+            attachment(source={"persistentVolumeName": "pv1", "inlineVolumeSpec": {}}),
+            [("spec.source", f"Forbidden: {ONE_SOURCE}")],
+        ),
+        (
+            inline(
+                capacity={"storage": "1Gi"},
+                storageClassName="fast",
+                persistentVolumeReclaimPolicy="Delete",
+                volumeMode="Block",
+            ),
+            [
+                ("capacity", "Forbidden: may not be specified in the context of inline volumes"),
+                ("storageClassName", "Forbidden: may not be specified in the context of inline volumes"),
+                ("persistentVolumeReclaimPolicy", "Forbidden: may only be Retain in the context of inline volumes"),
+                (
+                    "volumeMode",
+                    "Forbidden: may not specify volumeMode other than Filesystem in the context of inline volumes",
+                ),
+            ],
+        ),
+        (
+            inline(csi=None, accessModes=None, local={}),
+            [
+                ("csi", "Required value: has to be specified in the context of inline volumes"),
+                ("accessModes", "Required value"),
+                ("local.path", "Required value"),
+                ("nodeAffinity", "Required value: Local volume requires node affinity"),
+            ],
+        ),
+    ],
+)
+def test_a_wrong_attachment_is_refused_in_upstreams_words(body: Tree, expected: list[tuple[str, str]]) -> None:
+    @story
+    async def check(api: Api) -> None:
+        found = causes(await api.error("POST", ATTACHMENTS, body))
+        assert [(path.removeprefix("spec.source.inlineVolumeSpec."), text) for path, text in found] == expected
+
+    check()

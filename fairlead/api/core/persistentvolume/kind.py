@@ -89,17 +89,22 @@ class PersistentVolume(Object):
     ] = msgspec.field(default_factory=PersistentVolumeStatus)
 
 
-def _default(volume: PersistentVolume) -> PersistentVolume:
-    spec = volume.spec
+def default_source(spec: PersistentVolumeSpec) -> None:
+    """Sets the defaults of a volume's origin and capacity, which it has also within another object."""
     canonicalize(spec.capacity)
-    volume.status.phase = volume.status.phase or "Pending"
-    spec.persistentVolumeReclaimPolicy = spec.persistentVolumeReclaimPolicy or "Retain"
-    if spec.volumeMode is None:
-        spec.volumeMode = "Filesystem"
     if spec.hostPath is not None and spec.hostPath.type is None:
         spec.hostPath.type = ""
     for name in given_sources(spec):
         default_network(getattr(spec, name))
+
+
+def _default(volume: PersistentVolume) -> PersistentVolume:
+    spec = volume.spec
+    volume.status.phase = volume.status.phase or "Pending"
+    spec.persistentVolumeReclaimPolicy = spec.persistentVolumeReclaimPolicy or "Retain"
+    if spec.volumeMode is None:
+        spec.volumeMode = "Filesystem"
+    default_source(spec)
     return volume
 
 

@@ -15,6 +15,8 @@ from fairlead.api.core.amounts import value
 from fairlead.api.core.persistentvolume.sources import (
     SOURCES,
     CSIPersistentVolumeSource,
+    ISCSIPersistentVolumeSource,
+    LocalVolumeSource,
     PersistentVolumeSource,
     SecretReference,
 )
@@ -71,7 +73,7 @@ def volume_errors(volume: PersistentVolume) -> Iterator[FieldError]:
     if policy and policy not in _RECLAIM_POLICIES:
         yield not_supported(f"{path}.persistentVolumeReclaimPolicy", policy, _RECLAIM_POLICIES)
     yield from _affinity_errors(spec, f"{path}.nodeAffinity")
-    yield from _sources_errors(volume, path)
+    yield from source_errors(spec, path, volume.metadata.name)
     if spec.hostPath is not None and posixpath.normpath(spec.hostPath.path) == "/" and policy == "Recycle":
         text = "may not be 'recycle' for a hostPath mount of '/'"
         yield forbidden(f"{path}.persistentVolumeReclaimPolicy", text)
@@ -105,8 +107,9 @@ def _affinity_errors(spec: PersistentVolumeSpec, path: str) -> Iterator[FieldErr
         yield from node_selector_errors(affinity.required, f"{path}.required")
 
 
-def _sources_errors(volume: PersistentVolume, path: str) -> Iterator[FieldError]:
-    found = given_sources(volume.spec)
+def source_errors(spec: PersistentVolumeSpec, path: str, volume: str) -> Iterator[FieldError]:
+    """Yields errors of the origin of the named volume."""
+    found = given_sources(spec)
     if not found:
         yield required(path, "must specify a volume type")
         return
@@ -116,13 +119,16 @@ def _sources_errors(volume: PersistentVolume, path: str) -> Iterator[FieldError]
             yield forbidden(f"{path}.{shown}", "may not specify more than 1 volume type")
         else:
             where = f"{path}.{_PATHS.get(name, name)}"
-            yield from network_errors(name, getattr(volume.spec, name), where)
-            yield from _own_errors(volume, name, where)
+            yield from network_errors(name, getattr(spec, name), where)
+            yield from _own_errors(spec, name, where)
+    if spec.local is not None and found[0] == "local" and spec.nodeAffinity is None:
+        yield required(f"{path}.nodeAffinity", "Local volume requires node affinity")
+    if spec.iscsi is not None and found[0] == "iscsi":
+        yield from _initiator_errors(spec.iscsi, f"{path}.iscsi", volume)
 
 
-def _own_errors(volume: PersistentVolume, name: str, path: str) -> Iterator[FieldError]:
+def _own_errors(spec: PersistentVolumeSpec, name: str, path: str) -> Iterator[FieldError]:
     """Yields errors of what persistent volumes have and the volumes of pods have not."""
-    spec = volume.spec
     if spec.hostPath is not None and name == "hostPath":
         yield from no_backsteps(spec.hostPath.path, f"{path}.path")
     elif spec.nfs is not None and name == "nfs":
@@ -134,11 +140,12 @@ def _own_errors(volume: PersistentVolume, name: str, path: str) -> Iterator[Fiel
         if spec.azureFile.secretNamespace == "":
             yield required(f"{path}.secretNamespace")
     elif spec.iscsi is not None and name == "iscsi":
-        yield from _iscsi_errors(volume, path)
+        if spec.iscsi.secretRef is not None and not spec.iscsi.secretRef.name:
+            yield required(f"{path}.secretRef.name")
     elif name in ("cinder", "storageos"):
         yield from _secret_namespace(getattr(spec, name).secretRef, path)
     elif spec.local is not None and name == "local":
-        yield from _local_errors(volume, path)
+        yield from _local_errors(spec.local, path)
     elif spec.csi is not None and name == "csi":
         yield from _csi_errors(spec.csi, path)
 
@@ -151,13 +158,8 @@ def _endpoints_namespace(namespace: str | None, path: str) -> Iterator[FieldErro
         yield invalid(path, namespace, text)
 
 
-def _iscsi_errors(volume: PersistentVolume, path: str) -> Iterator[FieldError]:
-    iscsi = volume.spec.iscsi
-    if iscsi is None:
-        return
-    if iscsi.secretRef is not None and not iscsi.secretRef.name:
-        yield required(f"{path}.secretRef.name")
-    if iscsi.initiatorName is not None and len(f"{volume.metadata.name}:{iscsi.targetPortal}") > 64:
+def _initiator_errors(iscsi: ISCSIPersistentVolumeSource, path: str, volume: str) -> Iterator[FieldError]:
+    if iscsi.initiatorName is not None and len(f"{volume}:{iscsi.targetPortal}") > 64:
         text = (
             "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is "
             "specified."
@@ -170,14 +172,11 @@ def _secret_namespace(ref: SecretReference | ObjectReference | None, path: str) 
         yield required(f"{path}.secretRef.namespace")
 
 
-def _local_errors(volume: PersistentVolume, path: str) -> Iterator[FieldError]:
-    local = volume.spec.local
-    if local is not None and not local.path:
+def _local_errors(local: LocalVolumeSource, path: str) -> Iterator[FieldError]:
+    if not local.path:
         yield required(f"{path}.path")
-    elif local is not None:
+    else:
         yield from no_backsteps(local.path, f"{path}.path")
-    if volume.spec.nodeAffinity is None:
-        yield required("spec.nodeAffinity", "Local volume requires node affinity")
 
 
 def _csi_errors(csi: CSIPersistentVolumeSource, path: str) -> Iterator[FieldError]:
