@@ -20,6 +20,8 @@ from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
 from fairlead.api.apps.statefulset import STATEFUL_SET
+from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
+from fairlead.api.autoscaling.horizontalpodautoscalerv1 import HORIZONTAL_POD_AUTOSCALER_V1
 from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.job import JOB
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
@@ -33,6 +35,7 @@ from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.podtemplate import POD_TEMPLATE
 from fairlead.api.core.replicationcontroller.kind import REPLICATION_CONTROLLER
 from fairlead.api.core.resourcequota import RESOURCE_QUOTA
 from fairlead.api.core.secret.kind import SECRET
@@ -50,6 +53,7 @@ from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
 from fairlead.api.networking.networkpolicy import NETWORK_POLICY
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.api.node.runtimeclass import RUNTIME_CLASS
+from fairlead.api.policy.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE
 from fairlead.api.rbac.clusterrolebinding.kind import CLUSTER_ROLE_BINDING
 from fairlead.api.rbac.role.kind import ROLE
@@ -78,6 +82,7 @@ KINDS: tuple[Kind[Any], ...] = (
     PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_TEMPLATE,
     REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
     SECRET,
@@ -89,6 +94,8 @@ KINDS: tuple[Kind[Any], ...] = (
     REPLICA_SET,
     STATEFUL_SET,
     CERTIFICATE_SIGNING_REQUEST,
+    HORIZONTAL_POD_AUTOSCALER,
+    HORIZONTAL_POD_AUTOSCALER_V1,
     CRON_JOB,
     JOB,
     LEASE,
@@ -110,6 +117,7 @@ KINDS: tuple[Kind[Any], ...] = (
     RESOURCE_CLAIM,
     RESOURCE_CLAIM_TEMPLATE,
     RESOURCE_SLICE,
+    POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
     CSI_DRIVER,
     CSI_NODE,

@@ -38,7 +38,7 @@ def empty(kind: Kind[Any]) -> Any:
 
 
 def test_no_two_kinds_share_a_name_by_which_they_are_looked_up() -> None:
-    resources = Counter((kind.group, name) for kind in KINDS for name in (kind.plural, *kind.short_names))
+    resources = Counter((kind.group, kind.version, name) for kind in KINDS for name in (kind.plural, *kind.short_names))
     assert max(resources.values()) == 1
     assert max(Counter(kind.kind for kind in KINDS if kind.conversion is None).values()) == 1
 

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apps.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings, template_errors
+from fairlead.api.meta.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.meta.columns import AGE, NAME, or_none, render_labels
 from fairlead.api.meta.rules import label_selector, not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, ObjectMeta, Record, Time
@@ -115,7 +115,7 @@ class DaemonSetStatus(Record):
     ) = None
     conditions: Annotated[list[DaemonSetCondition], BY_TYPE, Doc("Most recent observations of the set's state.")] = []
     numberAvailable: Annotated[Int32, Doc("Number of nodes with a pod ready for at least minReadySeconds.")] = 0
-    numberUnavailable: Annotated[Int32, Doc("Number of nodes that should run a pod and have no available one.")] = 0
+    numberUnavailable: Annotated[Int32, Doc("Number of nodes that should run an available pod and do not.")] = 0
     observedGeneration: Annotated[Int64, Doc("Value of metadata.generation that the controller last acted on.")] = 0
     updatedNumberScheduled: Annotated[Int32, Doc("Number of nodes that run a pod of the current template.")] = 0
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apps.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.apps.workload_rules import workload_errors
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings
+from fairlead.api.meta.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time

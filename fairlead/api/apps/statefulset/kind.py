@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apps.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.apps.statefulset import STATEFUL_SET
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim, default_claim
@@ -18,6 +17,7 @@ from fairlead.api.core.pod.claim_rules import claim_spec_errors, claim_warnings
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings, template_errors
 from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.meta.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import label_selector, not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
@@ -171,7 +171,7 @@ class StatefulSetStatus(Record):
 
 
 class StatefulSet(Object):
-    """Keeps a desired number of pods running, each with a stable name and volumes of its own."""
+    """Keeps a desired number of pods running, each with a stable name and stable volumes."""
 
     spec: Annotated[
         StatefulSetSpec, Doc("Desired state of the set: templates of pods and claims, and their number.")
@@ -307,7 +307,7 @@ def _as_run(spec: StatefulSetSpec) -> PodTemplateSpec:
 
 def _template_errors(template: PodTemplateSpec, path: str) -> Iterator[FieldError]:
     yield from template_errors(template, path)
-    # Upstream checks these two again, under paths of its own.
+    # Upstream checks these two again, under other paths.
     yield from check_labels(template.metadata.labels, f"{path}.labels")
     yield from check_annotations(template.metadata.annotations, f"{path}.annotations")
 
