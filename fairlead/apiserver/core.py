@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import impersonate, wanted_user
-from fairlead.apiserver.metrics import Metrics
+from fairlead.apiserver.metrics import Metrics, mutates
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.verbs import Verbs
@@ -54,7 +54,7 @@ class Core:
         self._verbs = verbs
         self._nonresource = nonresource
         self._aggregation = aggregation
-        self._metrics = metrics
+        self.metrics = metrics
         self._clock = clock
         self._log = log
         self.auditor: Auditor | None = None
@@ -69,6 +69,8 @@ class Core:
         started = self._clock.monotonic()
         record = self.auditor.begin(request, info, user, source) if self.auditor is not None else None
         context = RequestContext(user, info)
+        in_flight, writes = self.metrics.in_flight, mutates(request.method)
+        in_flight[writes] += 1
         try:
             outcome = await self._answer(request, context, read, record)
         except StatusError as e:
@@ -79,6 +81,8 @@ class Core:
             if record is not None:
                 record.panicked(outcome)
                 record = None
+        finally:
+            in_flight[writes] -= 1
         if record is not None:
             record.answered(context, outcome)
             if not isinstance(outcome, Response):
@@ -89,7 +93,7 @@ class Core:
             if context.warnings:
                 outcome = with_warnings(outcome, context.warnings)
             seconds = self._clock.monotonic() - started
-            self._metrics.observe(info if context.served else None, request.method, outcome.status, seconds)
+            self.metrics.observe(info if context.served else None, request.method, outcome.status, seconds)
         return outcome
 
     async def _answer(
@@ -122,12 +126,11 @@ class Core:
 
     def streaming(self, info: RequestInfo, outcome: Outcome) -> Callable[[int], None]:
         """Counts a stream as open; call the returned function with its status when the stream has ended."""
-        verb, resource = ("CONNECT" if info.subresource else info.verb.upper()), info.qualified_resource
-        self._metrics.count_open(verb, resource, +1)
+        self.metrics.count_open(info, info.method, +1)
         record = self._records.pop(id(outcome), None) if self._records else None
 
         def ended(status: int) -> None:
-            self._metrics.count_open(verb, resource, -1)
+            self.metrics.count_open(info, info.method, -1)
             if record is not None:
                 record.ended(status)
 

@@ -109,9 +109,12 @@ class HttpEdge:
             try:
                 user = await self._authenticators.authenticate(Credentials(connection.user, asked.headers))
             except StatusError as e:
+                self._core.metrics.count_authentication("failure")
                 return _response(format_response(error_response(e), asked))
             if user is not ANONYMOUS and connection.user is None:
                 connection.authenticated(user.name)
+        if user is not ANONYMOUS:
+            self._core.metrics.count_authentication("success")
         info = request_info(asked.method, asked.path, asked.query)
         has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
         source = (request.remote or "") if self._core.auditor is not None else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, render
@@ -12,30 +12,50 @@ from fairlead.base.process import build_info, process_families
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 
 
+_MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}
+
+_CONNECTING = frozenset({"attach", "exec", "portforward", "proxy"})
+
+RequestKey = tuple[str, str, str, str, str, str, bool, bool]
+"""Method, verb, group, version, resource and subresource of a request, and if it has a namespace and a name."""
+
+
 class Metrics:
-    """Counts requests and streams, and renders them in Prometheus' text format."""
+    """Counts requests and streams, and renders them in Prometheus' text format.
+
+    Requests count in plain dictionaries; labels are made when the metrics are read.
+    """
 
     def __init__(self, *, version: str) -> None:
         self._version = version
-        self._requests: dict[tuple[str, str, int], int] = {}
-        self._durations: dict[tuple[str, str], Histogram] = {}
-        self._long: dict[tuple[str, str], int] = {}
-        self.gauges: dict[str, Callable[[], Mapping[str, float]]] = {}
-        """Called by each `render`: metric name -> {value of its label `resource`: number}."""
+        self._requests: dict[tuple[RequestKey, int], int] = {}
+        self._durations: dict[RequestKey, Histogram] = {}
+        self._long: dict[RequestKey, int] = {}
+        self.in_flight = [0, 0]
+        """The requests that are being answered: those that only read, and those that write."""
+        self.authentications: dict[str, int] = {}
+        """Attempts by their result: `success`, `failure` or `error`."""
+        self.sources: list[Callable[[], Iterable[Family]]] = []
+        """Called by each `render`, for what other parts count."""
 
     def observe(self, info: RequestInfo | None, method: str, code: int, seconds: float) -> None:
         """Counts an answered request; `info` is None if the request is not about a resource."""
-        verb, resource = (method, "") if info is None else (_COLLECTIONS.get(info.verb) or method, info.resource)
-        key = (verb, resource, code)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        histogram = self._durations.get((verb, resource))
+        key = _key(info, method)
+        counted = (key, code)
+        self._requests[counted] = self._requests.get(counted, 0) + 1
+        histogram = self._durations.get(key)
         if histogram is None:
-            histogram = self._durations[verb, resource] = Histogram(_BUCKETS)
+            histogram = self._durations[key] = Histogram(_BUCKETS)
         histogram.add(seconds)
 
-    def count_open(self, verb: str, resource: str, by: int) -> None:
+    def count_open(self, info: RequestInfo, method: str, by: int) -> None:
         """Counts the start (+1) or the end (-1) of a long-running request."""
-        self._long[(verb, resource)] = self._long.get((verb, resource), 0) + by
+        key = _key(info if info.is_resource_request else None, method)
+        self._long[key] = self._long.get(key, 0) + by
+
+    def count_authentication(self, result: str) -> None:
+        self.authentications[result] = self.authentications.get(result, 0) + 1
 
     def render(self) -> bytes:
         return render(self._families()).encode()
@@ -45,29 +65,70 @@ class Metrics:
             "apiserver_request_total",
             "counter",
             "Requests answered, by verb, resource and HTTP code.",
-            [Sample(n, _who(verb, of, ("code", str(code)))) for (verb, of, code), n in sorted(self._requests.items())],
+            [Sample(n, (("code", str(code)), *_labels(key))) for (key, code), n in sorted(self._requests.items())],
         )
         yield Family(
             "apiserver_request_duration_seconds",
             "histogram",
             "Time to answer a request, except watches and other streams.",
-            [s for (verb, of), row in sorted(self._durations.items()) for s in row.samples(_who(verb, of))],
+            [sample for key, row in sorted(self._durations.items()) for sample in row.samples(_labels(key))],
         )
         yield Family(
             "apiserver_longrunning_requests",
             "gauge",
             "Open streams.",
-            [Sample(n, _who(verb, of)) for (verb, of), n in sorted(self._long.items())],
+            [Sample(n, _labels(key)) for key, n in sorted(self._long.items())],
         )
-        for name, read in sorted(self.gauges.items()):
-            samples = [Sample(number, (("resource", of),)) for of, number in sorted(read().items())]
-            yield Family(name, "gauge", "Objects by resource.", samples)
+        kinds = zip(("readOnly", "mutating"), self.in_flight, strict=True)
+        yield Family(
+            "apiserver_current_inflight_requests",
+            "gauge",
+            "Requests that are being answered, without open streams.",
+            [Sample(n, (("request_kind", name),)) for name, n in kinds],
+        )
+        yield Family(
+            "authentication_attempts",
+            "counter",
+            "Attempts to authenticate a request, by their result.",
+            [Sample(n, (("result", result),)) for result, n in sorted(self.authentications.items())],
+        )
+        for source in self.sources:
+            yield from source()
         yield build_info(self._version)
         yield from process_families()
 
 
-_COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}
+def mutates(method: str) -> bool:
+    """Returns whether requests of the method count as mutating."""
+    return method in _MUTATING
 
 
-def _who(verb: str, resource: str, *more: tuple[str, str]) -> Labels:
-    return (*more, ("resource", resource), ("verb", verb))
+def _key(info: RequestInfo | None, method: str) -> RequestKey:
+    if info is None:
+        return method, "", "", "", "", "", False, False
+    return (
+        method,
+        info.verb,
+        info.api_group,
+        info.api_version,
+        info.resource,
+        info.subresource,
+        bool(info.namespace),
+        bool(info.name),
+    )
+
+
+def _labels(key: RequestKey) -> Labels:
+    method, verb, group, version, resource, subresource, in_namespace, has_name = key
+    scope = ""
+    if resource:
+        scope = "resource" if has_name or verb == "create" else "namespace" if in_namespace else "cluster"
+    return (
+        ("component", "apiserver"),
+        ("group", group),
+        ("resource", resource),
+        ("scope", scope),
+        ("subresource", subresource),
+        ("verb", "CONNECT" if subresource in _CONNECTING else _COLLECTIONS.get(verb) or method),
+        ("version", version),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fairlead.apiserver.aggregation.registry import Aggregation
@@ -20,6 +20,8 @@ from fairlead.runtime.client import Request, Response
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _HEALTH = ("/healthz", "/livez", "/readyz")
+_OF_READINESS = frozenset({"informer-sync", "shutdown"})
+"""Checks of /readyz alone."""
 
 
 class NonResourceHandler:
@@ -173,16 +175,37 @@ class NonResourceHandler:
     def _health(self, path: str, request: Request) -> Response:
         checks = self._ready()
         name, _, one = path[1:].partition("/")
+        if name != "readyz":
+            checks = {check: fine for check, fine in checks.items() if check not in _OF_READINESS}
         if one:
             if one not in checks:
                 raise no_such_resource()
-            checks = {one: checks[one]}
-        good = all(checks.values())
+            if checks[one]:
+                return Response(200, b"ok", _TEXT)
+            return Response(500, f"internal server error: {one} check failed\n".encode(), _TEXT)
+        excluded = _excluded(request.query)
+        lines, good = [], True
+        for check, fine in checks.items():
+            if check in excluded:
+                lines.append(f"[+]{check} excluded: ok")
+                continue
+            good = good and fine
+            lines.append(f"[+]{check} ok" if fine else f"[-]{check} failed: reason withheld")
+        if unknown := sorted(excluded - checks.keys()):
+            quoted = ", ".join(f'"{check}"' for check in unknown)
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
         if "verbose" not in request.query and good:
             return Response(200, b"ok", _TEXT)
-        lines = [f"[{'+' if fine else '-'}]{check} {'ok' if fine else 'failed'}" for check, fine in checks.items()]
         lines.append(f"{name} check {'passed' if good else 'failed'}")
         return Response(200 if good else 500, ("\n".join(lines) + "\n").encode(), _TEXT)
+
+
+def _excluded(query: Mapping[str, str]) -> set[str]:
+    """Returns the checks that the parameter `exclude` names; the parameter may be repeated."""
+    values = getattr(query, "getall", None)
+    if values is not None:
+        return set(values("exclude", ()))
+    return {query["exclude"]} if "exclude" in query else set()
 
 
 def _encoded(tree: dict[str, Any] | None) -> bytes | None:

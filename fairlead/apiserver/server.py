@@ -38,6 +38,7 @@ from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.connect.usage import usage_sources
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.http import HttpEdge
+from fairlead.apiserver.inspection import part_families
 from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
@@ -85,6 +86,7 @@ class ApiServer:
         self._settings = settings
         self._log = log
         self._started = False
+        self._stopping = False
         self._nursery = Nursery()
         self._resources = resources = Resources(scheme, store)
         self._allocator = ServiceAllocator(settings.service_networks, settings.node_port_range, rng=rng)
@@ -123,7 +125,6 @@ class ApiServer:
         self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
-        metrics.gauges["apiserver_storage_objects"] = lambda: {r.kind.resource: len(r.cache) for r in resources}
         tokens = TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids)
         backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
         served = built_in_subresources(writers, backends, admission, clock=clock)
@@ -154,6 +155,7 @@ class ApiServer:
             clock=clock,
             log=log,
         )
+        metrics.sources.append(lambda: part_families(resources, self._aggregation, self._core))
         if settings.audit is not None:
             self._core.auditor = _auditor(settings.audit, scheme, clock=clock, ids=ids, log=log)
         client = ApiClient(self.transport())
@@ -208,6 +210,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Ends all watches and connections. The caller closes the store."""
+        self._stopping = True
         self._watches.stop()
         self._resources.stop()
         await self._edge.stop()
@@ -220,7 +223,13 @@ class ApiServer:
             await self._nursery.__aexit__(None, None, None)
 
     def _ready(self) -> dict[str, bool]:
-        return {"ping": True, "log": True, "store": self._started, "informer-sync": self._started}
+        return {
+            "ping": True,
+            "log": True,
+            "store": self._started,
+            "informer-sync": self._started,
+            "shutdown": not self._stopping,
+        }
 
 
 def _auditor(settings: AuditSettings, scheme: Scheme, *, clock: Clock, ids: IdSource, log: Log) -> Auditor:

@@ -16,8 +16,23 @@ async def test_health_in_short_and_in_long(api: Api) -> None:
     response = await api.call("GET", "/readyz")
     assert (response.status, response.body, response.headers["content-type"][:10]) == (200, b"ok", "text/plain")
     response = await api.call("GET", "/livez", query={"verbose": ""})
-    assert response.body == (b"[+]ping ok\n[+]log ok\n[+]store ok\n[+]informer-sync ok\nlivez check passed\n")
+    assert response.body == (b"[+]ping ok\n[+]log ok\n[+]store ok\nlivez check passed\n")
+    response = await api.call("GET", "/readyz", query={"verbose": "", "exclude": "log"})
+    assert response.body == (
+        b"[+]ping ok\n[+]log excluded: ok\n[+]store ok\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n"
+    )
+    response = await api.call("GET", "/livez", query={"verbose": "", "exclude": "x"})
+    assert b'warn: some health checks cannot be excluded: no matches for "x"\n' in response.body
     assert (await api.call("GET", "/healthz/ping")).body == b"ok"
+    api.server._stopping = True
+    refused = await api.call("GET", "/readyz")
+    assert (refused.status, refused.body.splitlines()[-2:]) == (
+        500,
+        [b"[-]shutdown failed: reason withheld", b"readyz check failed"],
+    )
+    assert (await api.call("GET", "/readyz", query={"exclude": "shutdown"})).body == b"ok"
+    assert (await api.call("GET", "/livez")).body == b"ok"
+    api.server._stopping = False
     assert (await api.call("GET", "/healthz/nothing")).status == 404
 
 
@@ -87,10 +102,19 @@ async def test_requests_are_counted(api: Api) -> None:
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     await api.error("GET", f"{SERVICES}/none")
     lines = (await api.call("GET", "/metrics")).body.decode().splitlines()
-    assert 'apiserver_request_total{code="201",resource="configmaps",verb="POST"} 1' in lines
-    assert 'apiserver_request_total{code="404",resource="services",verb="GET"} 1' in lines
-    assert 'apiserver_request_duration_seconds_bucket{resource="configmaps",verb="POST",le="0.005"} 1' in lines
+    made = (
+        'component="apiserver",group="",resource="configmaps",scope="resource",subresource="",verb="POST",version="v1"'
+    )
+    missing = (
+        'component="apiserver",group="",resource="services",scope="resource",subresource="",verb="GET",version="v1"'
+    )
+    assert f'apiserver_request_total{{code="201",{made}}} 1' in lines
+    assert f'apiserver_request_total{{code="404",{missing}}} 1' in lines
+    assert f'apiserver_request_duration_seconds_bucket{{{made},le="0.005"}} 1' in lines
     assert 'apiserver_storage_objects{resource="configmaps"} 1' in lines
+    assert 'apiserver_resource_objects{group="",resource="configmaps"} 1' in lines
+    assert 'apiserver_current_inflight_requests{request_kind="readOnly"} 1' in lines, "this request"
+    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0' in lines
     names = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
     documented = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     suffixes = ("", "_bucket", "_sum", "_count")

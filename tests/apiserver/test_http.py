@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -137,7 +138,9 @@ def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(
             response.close()
             await watches_closed(at.api)
         metrics = (await at.api.call("GET", "/metrics")).body.decode()
-        assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0' in metrics
+        assert re.search(r'apiserver_longrunning_requests{.*resource="configmaps".*verb="WATCH".*} 0', metrics)
+        assert re.search(r'apiserver_watch_events_total{group="",resource="configmaps",version="v1"} [1-9]', metrics)
+        assert re.search(r'authentication_attempts{result="success"} [1-9]', metrics)
 
     run(certificates, story)
 

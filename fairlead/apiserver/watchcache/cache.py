@@ -209,6 +209,8 @@ class KindCache:
         self._ring_events = ring_events
         self._ring_bytes = 0
         self._floor = 0
+        self.events_sent = 0
+        """The number of events that watchers were sent, initial objects and bookmarks included."""
         self.derived: set[str] = set()
         """Keys of entries that follow from other objects and are not in the store."""
         self.listeners: dict[object, Listener] = {}

@@ -86,6 +86,7 @@ class WatchStream:
             finally:
                 self._waiter = None
         pending, self._pending, self._pending_bytes = self._pending, [], 0
+        self._cache.events_sent += len(pending)
         return pending
 
     def _on_event(self, event: Event) -> None:
