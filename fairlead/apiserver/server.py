@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_chain
+from fairlead.apiserver.admission.quota.ledger import QuotaLedger
 from fairlead.apiserver.aggregation.availability import Availability
 from fairlead.apiserver.aggregation.local import LocalAPIServices, ManagedAPIServices
 from fairlead.apiserver.aggregation.registry import Aggregation
@@ -31,6 +32,7 @@ from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
+from fairlead.apiserver.background.quotas import QuotaStatus
 from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
 from fairlead.apiserver.connect.kubelet import Kubelet
@@ -103,12 +105,14 @@ class ApiServer:
         self._authorizers = AuthorizerChain([*settings.extensions.authorizers, *built_in])
         allocations = Allocations([ServiceNumbers(self._allocator), ReservedAddresses(self._allocator)])
         writer = Writer(resources, allocations)
+        quotas = QuotaLedger(resources, scheme, clock=clock)
         context = AdmissionContext(
             resources=resources,
             scheme=scheme,
             authorizer=self._authorizers,
             roles=self._roles,
             caller=self._webhooks,
+            quotas=quotas,
             ids=ids,
         )
         others = [DerivedAddresses(self._allocator), ManagedAPIServices(resources), *settings.extensions.plugins]
@@ -122,6 +126,7 @@ class ApiServer:
         self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
         self._policy = DefaultPolicy(resources, writers)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
+        self._quotas = QuotaStatus(resources, quotas, writers.updater)
         self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
@@ -188,6 +193,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("quotas", self._quotas.run, log=self._log))
         self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))

@@ -20,12 +20,15 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.evaluation import Evaluations
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
+from fairlead.apiserver.admission.limits import LimitRanger
 from fairlead.apiserver.admission.noderestriction import NodeRestriction
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
 from fairlead.apiserver.admission.policies.source import PolicySource
 from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
 from fairlead.apiserver.admission.priority import Priority
+from fairlead.apiserver.admission.quota.ledger import QuotaLedger
+from fairlead.apiserver.admission.quota.plugin import ResourceQuotas
 from fairlead.apiserver.admission.resourceclaims import ResourceClaimAccess
 from fairlead.apiserver.admission.roles import RoleEscalation
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
@@ -52,6 +55,7 @@ class AdmissionContext:
     authorizer: Authorizer
     roles: RoleBased
     caller: WebhookCaller
+    quotas: QuotaLedger
     ids: IdSource
 
 
@@ -66,6 +70,7 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
     return [
         NamespaceLifecycle(resources),
         Undeletable(),
+        LimitRanger(resources),
         ServiceAccounts(resources, ids=ids),
         NodeRestriction(resources),
         Priority(resources),
@@ -95,4 +100,5 @@ def _configurable_plugins(context: AdmissionContext) -> list[AdmissionPlugin]:
         MutatingWebhooks(mutating, HookCaller(resources, caller, conditions, ids=ids, mutating=True)),
         ValidatingPolicies(refusing, evaluations, conditions),
         ValidatingWebhooks(validating, HookCaller(resources, caller, conditions, ids=ids, mutating=False)),
+        ResourceQuotas(context.quotas),
     ]

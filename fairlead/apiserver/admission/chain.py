@@ -18,10 +18,11 @@ _Hook = Callable[[Attributes], Awaitable[None]]
 class SelectedPlugins:
     """The plug-ins that handle one operation on one kind."""
 
-    __slots__ = ("_admits", "_validates")
+    __slots__ = ("_admits", "_finishes", "_validates")
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         self._admits: list[_Hook] = [p.admit for p in plugins if type(p).admit is not AdmissionPlugin.admit]
+        self._finishes = [p.finish for p in plugins if type(p).finish is not AdmissionPlugin.finish]
         self._validates: list[_Hook] = [p.validate for p in plugins if type(p).validate is not AdmissionPlugin.validate]
 
     async def admit(self, attributes: Attributes) -> None:
@@ -38,6 +39,11 @@ class SelectedPlugins:
         """Lets each plug-in refuse the object. Raises StatusError."""
         for hook in self._validates:
             await hook(attributes)
+
+    def finish(self, attributes: Attributes) -> None:
+        """Tells the plug-ins that the write has happened or failed."""
+        for finish in self._finishes:
+            finish(attributes)
 
 
 class AdmissionChain:

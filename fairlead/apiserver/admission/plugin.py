@@ -95,3 +95,6 @@ class AdmissionPlugin:
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises StatusError to refuse the request."""
+
+    def finish(self, attributes: Attributes) -> None:
+        """Called after the write that `validate` allowed has happened or failed; may be called without `validate`."""

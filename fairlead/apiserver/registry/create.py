@@ -89,10 +89,20 @@ class Creator:
         kind.stamp(obj, context.user)
         self._writer.complete(kind, None, obj)
         self._check(kind, obj)
-        if plugins is not None:
-            attributes.obj = obj
+        if plugins is None:
+            return await self._store(target, obj, base, options, context)
+        attributes.obj = obj
+        try:
             await plugins.validate(attributes)
-        context.warn(*kind.notices(obj))
+            return await self._store(target, obj, base, options, context)
+        finally:
+            plugins.finish(attributes)
+
+    async def _store(
+        self, target: Target, obj: Any, base: str, options: WriteOptions, context: RequestContext
+    ) -> Entry:
+        """Stores a checked object; generates another name if the generated one is taken."""
+        context.warn(*target.resource.kind.notices(obj))
         for _ in range(_NAME_TRIES):
             try:
                 return await self._writer.insert(target.resource, obj, dry_run=options.dry_run)

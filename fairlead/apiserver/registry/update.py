@@ -7,6 +7,7 @@ the current state, repeatedly if necessary.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,7 +63,7 @@ class Updater:
             entry = resource.find(target.namespace, target.name)
             candidate = await change(entry)
             self._check_version(resource, entry, candidate.obj)
-            new = await self._prepared(target, entry.decode(), candidate, options, context)
+            new, finish = await self._prepared(target, entry.decode(), candidate, options, context)
             try:
                 if can_be_removed(resource.kind, new):
                     written = await self._finish(resource, entry, new, dry_run=options.dry_run)
@@ -70,6 +71,8 @@ class Updater:
                     written = await self._writer.replace(resource, entry, new, dry_run=options.dry_run)
             except WriteConflict:
                 continue
+            finally:
+                finish()
             context.warn(*candidate.warnings, *(resource.kind.notices(new) if not target.subresource else ()))
             return written
 
@@ -92,7 +95,8 @@ class Updater:
 
     async def _prepared(
         self, target: Target, old: Any, candidate: Candidate, options: WriteOptions, context: RequestContext
-    ) -> Any:
+    ) -> tuple[Any, Callable[[], None]]:
+        """Returns the state to write, and a function to call when the write has happened or failed."""
         kind, new, subresource = target.resource.kind, candidate.obj, target.subresource
         ensure_name_matches(new, NamespacedName(target.namespace, target.name))
         new = kind.default(new)
@@ -123,10 +127,15 @@ class Updater:
             self._writer.complete(kind, old, new)
         if not candidate.final and (errors := _errors(kind, old, new, subresource)):
             raise invalid_object(kind.kind, kind.group, target.name, errors)
-        if plugins is not None:
-            attributes.obj = new
-            await plugins.validate(attributes)
-        return new
+        if plugins is None:
+            return new, _nothing
+        attributes.obj = new
+        await plugins.validate(attributes)
+        return new, partial(plugins.finish, attributes)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _errors(kind: Kind[Any], old: Any, new: Any, subresource: str) -> list[FieldError]:

@@ -1,0 +1,1 @@
+"""Quotas: their use, and the admission plug-in that refuses requests that exceed a quota."""

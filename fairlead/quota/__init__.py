@@ -1,0 +1,1 @@
+"""The use of quotas by objects: amounts, scopes, and usage by kind. Pure. Source: upstream's `pkg/quota/v1`."""
