@@ -28,7 +28,7 @@ GENERIC = (
     "apiserver/registry",
     "apiserver/serialization",
     "apiserver/watchcache",
-    "apiserver/nonresource.py",
+    "apiserver/documents.py",
     "controllers/cluster/cachedkinds.py",
     "controllers/cluster/garbage",
     "controllers/cluster/partial.py",
