@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.auth.authentication import Authenticator
 from fairlead.apiserver.auth.authorization import Authorizer
+from fairlead.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.values import names
 from fairlead.runtime.client import Response
 

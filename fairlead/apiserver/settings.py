@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from dataclasses import dataclass, field
 
 from fairlead.apiserver.allocation.addresspool import Network
 from fairlead.apiserver.auth.modes import AuthorizationMode
 from fairlead.apiserver.extensions import Extensions
+from fairlead.base.dataclass import dataclass, field
 from fairlead.net.model import SERVICE_CIDR
 
 GIT_VERSION = "v1.36.0+fairlead"

@@ -13,12 +13,12 @@ runs what a peer sends.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from fairlead.base.dataclass import FieldFacts, dataclass, facts, field
 
 T = TypeVar("T")
 TAG = "type"
@@ -65,8 +65,8 @@ class CodecError(ValueError):
 
 
 def wire(key: str, **options: Any) -> Any:
-    """Returns a dataclass field with another key in the tree; `options` are those of `dataclasses.field`."""
-    return dataclasses.field(metadata={_KEY: key}, **options)
+    """Returns a dataclass field with another key in the tree; `options` are those of `field`."""
+    return field(metadata={_KEY: key}, **options)
 
 
 def encode(kind: Any, value: object) -> Any:
@@ -147,8 +147,8 @@ def _codec(kind: Any) -> _Codec:
         return _Codec("anything", None, lambda tree, walk, place: tree, nullable=True)
     if kind in (str, int, float, bool):
         return _plain(kind)
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind)
+    if (described := facts(kind)) is not None:
+        return _dataclass(kind, described)
     if origin is Annotated:
         texts = [marker for marker in arguments[1:] if isinstance(marker, Text)]
         return _text(texts[0]) if texts else _codec(arguments[0])
@@ -249,15 +249,12 @@ def _plural(name: str) -> str:
     return f"{name.partition(' ')[2]}s"
 
 
-def _dataclass(kind: Any) -> _Codec:
+def _dataclass(kind: Any, described: list[FieldFacts]) -> _Codec:
     hints = get_type_hints(kind, include_extras=True)
-    fields = [(f.metadata.get(_KEY, f.name), f.name, _codec(hints[f.name])) for f in dataclasses.fields(kind)]
+    fields = [(f.metadata.get(_KEY, f.name), f.name, _codec(hints[f.name])) for f in described]
     readers = {key: (name, codec) for key, name, codec in fields}
     writers = [(key, name, codec.encode) for key, name, codec in fields]
-    optional = (dataclasses.MISSING, dataclasses.MISSING)
-    required = [
-        f.metadata.get(_KEY, f.name) for f in dataclasses.fields(kind) if (f.default, f.default_factory) == optional
-    ]
+    required = [f.metadata.get(_KEY, f.name) for f in described if f.required]
 
     def to_tree(value: Any) -> Any:
         return {

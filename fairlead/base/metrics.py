@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from fairlead.base.dataclass import dataclass
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, in the order in which they are shown."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.cel import values
 from fairlead.cel.types import Type, parse_signature
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
+
+from fairlead.base.dataclass import dataclass
 
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 

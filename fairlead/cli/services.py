@@ -8,11 +8,11 @@ address, and it also reaches Services that have only a cluster IP.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from fairlead.api import schemes
+from fairlead.base.dataclass import dataclass
 from fairlead.service.decisions import DEFAULT_PROTOCOL, EndpointState, endpoint_state, port_id
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 

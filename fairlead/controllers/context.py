@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant
 from fairlead.base.log import SILENT, Log

@@ -16,11 +16,12 @@ log            true: log a line for each query
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import partial
 from typing import Annotated, Literal
 
 from fairlead.base.codec import CodecError, Fault, Text, decode
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import natural, port_number
 from fairlead.dns.protocol.wire import encode_name, pack_address, render_address
 

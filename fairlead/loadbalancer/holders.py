@@ -7,9 +7,9 @@ hold the same address (one of them was changed), the older one keeps it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from fairlead.api.core.service.kind import Service
+from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import key_of
 from fairlead.service.frontends import keeps_external_traffic
 from fairlead.service.wellknown import SHARED_IP_ANNOTATION

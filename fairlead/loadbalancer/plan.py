@@ -8,13 +8,13 @@ reconcile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 import msgspec
 
 from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
 from fairlead.base.addresses import family_of
+from fairlead.base.dataclass import dataclass
 from fairlead.loadbalancer.holders import Allocations, Holder, conflict, conflicts, holder_of
 from fairlead.loadbalancer.pool import Pool, render
 from fairlead.runtime.plan import NOTHING, EventRecord, Patch, Plan, Update

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -15,6 +14,7 @@ from ipaddress import (
 )
 from itertools import combinations
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.model import LAST_NODE_OFFSET, POOL_OFFSETS, ClusterNetwork
 
 Address = IPv4Address | IPv6Address

@@ -8,11 +8,11 @@ or its key, the pool is the one that the cluster was started with.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.base.codec import CodecError, Fault, Text, decode
+from fairlead.base.dataclass import dataclass
 from fairlead.loadbalancer.pool import Pool, parse_pool
 from fairlead.runtime.plan import EventRecord
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fairlead.base.addresses import FamilyName
+from fairlead.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

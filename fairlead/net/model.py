@@ -8,10 +8,11 @@ defined once. Node `i` counts from 1. Rejected: numbering nodes' pod ranges from
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations
 from typing import TypeVar
+
+from fairlead.base.dataclass import dataclass
 
 Address = IPv4Address | IPv6Address
 Range = IPv4Network | IPv6Network

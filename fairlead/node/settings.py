@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.model import SERVICE_CIDR
 
 

@@ -15,7 +15,8 @@ import json
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from fairlead.base.dataclass import dataclass
 
 _MAX = 65536
 _INT = array.array("i").itemsize

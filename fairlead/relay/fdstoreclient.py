@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.relay.fdstore import StoredFd
 from fairlead.relay.plan import PublishedPort, Route
 

@@ -11,12 +11,12 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from fairlead.api.core.service.kind import Service
 from fairlead.api.core.service.predicates import may_have_node_ports
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import key_of
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log

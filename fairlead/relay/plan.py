@@ -8,7 +8,6 @@ annotation shows which.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
@@ -17,6 +16,7 @@ from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.base.addresses import FamilyName
+from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import key_of
 from fairlead.base.numbers import port_number
 from fairlead.service.endpoints import serving_nodes

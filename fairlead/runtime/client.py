@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from fairlead.api.meta.types import Object
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.transport import Request as Request
 from fairlead.runtime.transport import Response as Response

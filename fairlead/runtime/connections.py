@@ -8,8 +8,9 @@ out another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from fairlead.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.api.core.event.kind import EVENT, Event, EventSource
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import render_time
 from fairlead.base.log import SILENT, Log
 from fairlead.machinery.values.status import StatusError

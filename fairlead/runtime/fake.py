@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +19,7 @@ from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.deletion import can_be_removed, plan_deletion
 from fairlead.api.meta.types import Object
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import IdSource
 from fairlead.base.instant import render_time
 from fairlead.machinery.kinds.kind import Kind

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.apply import Applier

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairlead.api.meta.types import Object
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]

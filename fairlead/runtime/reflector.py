@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.backoff import Backoff

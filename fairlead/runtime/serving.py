@@ -14,12 +14,12 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.tasks import Nursery
 from fairlead.net.linux import trim_heap
 from fairlead.runtime.accepting import Acceptor

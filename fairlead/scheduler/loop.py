@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,6 +19,7 @@ from fairlead.api.core.pod.status import PodCondition
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import render_time
 from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log

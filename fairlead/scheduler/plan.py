@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.node.kind import Node, Taint
 from fairlead.api.core.pod.hostports import HostPort, conflicts, host_ports
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass
 from fairlead.scheduler.claims import claim_problem
 from fairlead.scheduler.nodeterms import matches_required, preferred_weight
 from fairlead.scheduler.podterms import InterPodTerms, terms_of

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from fairlead.api.core.pod.affinity import PodAffinityTerm, TopologySpreadConstraint
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.nodeterms import matches_required
 from fairlead.scheduler.snapshot import NodeInfo, Placed, Snapshot

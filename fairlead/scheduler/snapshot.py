@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.hostports import HostPort, host_ports
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.types import controller_of
+from fairlead.base.dataclass import dataclass, field
 from fairlead.scheduler.resources import Amounts, allocatable_of, requests_of
 
 

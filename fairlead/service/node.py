@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from fairlead.api.discovery.endpointslice.kind import Endpoint
+from fairlead.base.dataclass import dataclass
 from fairlead.net.family import Family, of_version
 
 

@@ -17,10 +17,10 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.store.engine import Committed, Engine
 from fairlead.store.history import HISTORY_BYTES, HISTORY_LIMIT, HistoryWindow
 from fairlead.store.model import (

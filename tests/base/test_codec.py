@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import pytest
 
 from fairlead.base.codec import CodecError, Text, decode, encode, wire
+from fairlead.base.dataclass import dataclass, field
 
 
 def even(text: str) -> int:
@@ -18,18 +18,18 @@ def even(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inner:
     size: int
     ratio: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Other:
     on: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outer:
     name: str
     mode: Literal["", "a", "b"] = ""

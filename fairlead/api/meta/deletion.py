@@ -7,11 +7,11 @@ unless the kind has a grace period (`Kind.grace_s`), the object has finalizers, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.machinery.kinds.kind import Kind
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fairlead.api.admissionregistration.mutatingadmissionpolicy import MUTATING_ADMISSION_POLICY
 from fairlead.api.admissionregistration.mutatingadmissionpolicybinding import MUTATING_ADMISSION_POLICY_BINDING
@@ -42,6 +41,7 @@ from fairlead.apiserver.auth.authorization import Authorizer
 from fairlead.apiserver.auth.modes import RoleBased
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.caller import WebhookCaller
+from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kinds.scheme import Scheme
 

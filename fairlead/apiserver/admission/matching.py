@@ -8,10 +8,10 @@ decided for each request (`find_resource`, `matches_labels`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fairlead.apiserver.admission.plugin import Attributes
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import GroupVersionKind, Kind
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.kinds.subresources import subresources_of

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +26,7 @@ from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.apiserver.webhook.model import CallError
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import render_time
 from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError

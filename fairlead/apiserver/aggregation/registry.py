@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fairlead.api.apiregistration.apiservice import API_SERVICE
@@ -19,6 +18,7 @@ from fairlead.apiserver.watchcache.cache import Entry, Event
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.model import CallError, ServiceReference
 from fairlead.apiserver.webhook.services import ServiceResolver
+from fairlead.base.dataclass import dataclass, field
 from fairlead.runtime.client import Response
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import ipaddress
 import random
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from fairlead.apiserver.allocation.pool import lower_band
+from fairlead.base.dataclass import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

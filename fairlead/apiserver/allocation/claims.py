@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.api.core.service.families import complete_families
@@ -20,6 +19,7 @@ from fairlead.apiserver.allocation.addresspool import TAKEN, Address, AddressPoo
 from fairlead.apiserver.allocation.allocator import ServiceAllocator
 from fairlead.apiserver.allocation.model import Reservation
 from fairlead.apiserver.allocation.services import addresses, needs_address, node_ports
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import FieldError, already_exists, internal_error, invalid, invalid_object
 

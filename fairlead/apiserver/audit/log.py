@@ -10,10 +10,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.apiserver.audit.record import Pending, ReadBody
+from fairlead.base.dataclass import dataclass
 
 _WAITING = 10_000
 """The number of events that may wait, as upstream's buffer."""

@@ -7,13 +7,13 @@ upstream's `audit/policy`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import msgspec
 
 from fairlead.apiserver.model import User
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.yamltree import load_yaml
 
 Level = Literal["None", "Metadata", "Request", "RequestResponse"]

@@ -6,7 +6,6 @@ Requests only collect what an event needs; bodies are decoded and events are wri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from fairlead.apiserver.audit.policy import Decision
 from fairlead.apiserver.model import Forward, Outcome, RequestContext, Upgrade, User
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.runtime.client import Request, Response
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from fairlead.apiserver.auth.authentication import unauthorized
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.values.status import StatusError, forbidden_object
 
 Effect = Literal["allowed", "denied", "no opinion"]

@@ -10,7 +10,6 @@ What must stay true: a request with any `Impersonate-*` header is never answered
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 import msgspec
@@ -20,6 +19,7 @@ from fairlead.apiserver.auth.node.identity import GROUP as NODES
 from fairlead.apiserver.auth.node.identity import PREFIX as NODE_PREFIX
 from fairlead.apiserver.model import User, split_service_account
 from fairlead.apiserver.requestinfo import RequestInfo
+from fairlead.base.dataclass import dataclass, field, replace
 from fairlead.machinery.values import names
 from fairlead.machinery.values.quoting import go_quote
 from fairlead.machinery.values.status import StatusError, bad_request

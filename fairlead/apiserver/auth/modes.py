@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.apiserver.auth.authorization import ALWAYS_ALLOW, Authorizer
@@ -11,6 +10,7 @@ from fairlead.apiserver.auth.node.graph import NodeGraph
 from fairlead.apiserver.auth.rbac.authorizer import PrivilegedGroup, RbacAuthorizer
 from fairlead.apiserver.auth.rbac.index import RoleIndex
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.dataclass import dataclass
 
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 

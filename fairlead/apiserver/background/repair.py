@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS
@@ -21,6 +20,7 @@ from fairlead.apiserver.allocation.servicecidrs import networks_of
 from fairlead.apiserver.allocation.services import addresses, node_ports
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.addresses import family_of
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.machinery.values import names
 from fairlead.runtime.events import Recorder

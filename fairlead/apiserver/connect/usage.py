@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.api.core.node.kind import NODE
@@ -18,6 +17,7 @@ from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.api.metrics.nodemetrics import NODE_METRICS
 from fairlead.api.metrics.podmetrics import POD_METRICS
 from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.duration import render_duration
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kinds.kind import Kind

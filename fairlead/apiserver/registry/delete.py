@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fairlead.api.meta.deleteoptions import DeleteOptions
 from fairlead.api.meta.deletion import plan_deletion
@@ -19,6 +18,7 @@ from fairlead.apiserver.watchcache.filter import Filter
 from fairlead.apiserver.watchcache.resource import Resource
 from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import integer
 from fairlead.machinery.kinds.decode import Target as Body
 from fairlead.machinery.kinds.decode import decode_tree_as, encode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fairlead.apiserver.model import Outcome, json_response
 from fairlead.apiserver.serialization.params import ListOptions, parse_revision
@@ -17,6 +16,7 @@ from fairlead.apiserver.watchcache.target import Target
 from fairlead.apiserver.watchcache.watch import WatchStream
 from fairlead.apiserver.watchcache.watches import Watches
 from fairlead.apiserver.watchcache.writers import EventWriter
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.decode import encode
 from fairlead.machinery.values.status import StatusError, bad_request, expired
 from fairlead.runtime.client import Response

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
@@ -11,6 +9,7 @@ from fairlead.apiserver.registry.delete import Deleter
 from fairlead.apiserver.registry.update import Updater
 from fairlead.apiserver.registry.writer import Writer
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import IdSource
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.selectors import (
     FieldRequirements,

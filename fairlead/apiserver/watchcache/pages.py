@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.base.base64url import decode_base64url, encode_base64url
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.status import StatusError, bad_request
 
 MAX_SNAPSHOTS = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fairlead.base.dataclass import dataclass
 
 DEFAULT_PORT = 443
 

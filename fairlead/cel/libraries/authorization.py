@@ -6,9 +6,9 @@ The checks themselves are a hook: the caller binds an `Authorizer` to a variable
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.cel import types
 from fairlead.cel.functions import Overload, member
 from fairlead.cel.types import Type

@@ -9,11 +9,11 @@ change.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Literal
 
 from fairlead.base.codec import decode, encode
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.cmd.cluster.flags import parse_port_range
 from fairlead.cmd.cluster.paths import Paths, write_private
 from fairlead.cmd.cluster.ranges import IpFamily, by_version, families_of, parse_cidrs

@@ -6,8 +6,7 @@ with them the address families, cannot change while the store lives (`down --pur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-
+from fairlead.base.dataclass import dataclass, facts, replace
 from fairlead.cmd.cluster.auditconfig import check_audit
 from fairlead.cmd.cluster.config import FIRST_FREE_PORT, AuthorizationMode, ClusterConfig, ProxyMode
 from fairlead.cmd.cluster.ranges import VERSIONS, IpFamily, by_version, families_of
@@ -47,7 +46,8 @@ class FlagValues:
 def merge(name: str, stored: ClusterConfig | None, given: FlagValues, *, has_store: bool) -> ClusterConfig:
     """Returns the settings to start with. Raises UsageError if they contradict each other or the store."""
     base = replace(stored, proxy_mode="") if stored else ClusterConfig(name)
-    changes = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) is not None}
+    names = [field.name for field in facts(FlagValues) or ()]
+    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     if changes.get("audit_policy") == "":
         changes.setdefault("audit_log", "")
     family = changes.pop("ip_family", None) or _implied(base, given)

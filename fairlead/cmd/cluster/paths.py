@@ -12,9 +12,9 @@ import contextlib
 import os
 import pwd
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.errors import CommandError
 
 DEFAULT_DOMAIN = "cluster.local"

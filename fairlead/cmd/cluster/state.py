@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, field
 
 from fairlead.base.codec import decode, encode
+from fairlead.base.dataclass import dataclass, field
 from fairlead.cmd.cluster.lock import try_lock
 from fairlead.cmd.cluster.paths import Paths, overwrite, write_private
 from fairlead.cmd.errors import CommandError

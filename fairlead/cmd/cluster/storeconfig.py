@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from fairlead.base.dataclass import dataclass
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0

@@ -7,10 +7,10 @@ started. Even then a message is either decoded completely or rejected.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairlead.base.codec import CodecError, decode, encode
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.errors import CommandError
 
 VERSION = 1

@@ -9,7 +9,8 @@ long for another.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from fairlead.base.dataclass import dataclass
 
 _BUSY_SHARE = 0.1
 """Share of a second: more than the CPU use of a waiting cluster, less than that of a starting one."""

@@ -10,13 +10,13 @@ import gc
 import os
 import socket
 import sys
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.base.limits import explain_fork
 from fairlead.cmd.cluster.config import ClusterConfig

@@ -14,10 +14,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.limits import explain_fork
 from fairlead.base.output import guard_output
 from fairlead.cmd.cluster import config as settings

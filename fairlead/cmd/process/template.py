@@ -16,11 +16,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.process.components import Component
 from fairlead.cmd.process.pid1 import Pid1
 from fairlead.net import linux

@@ -15,12 +15,12 @@ import binascii
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fairlead.base.codec import CodecError, Fault, decode, wire
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.errors import CommandError
 from fairlead.machinery.values.settings import read_settings
 
@@ -101,13 +101,13 @@ def in_pod(environment: Mapping[str, str], files: Path = _POD_FILES) -> Access |
     return Access(f"https://{shown}:{port}", tls, lambda: token.read_text(encoding="ascii").strip())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Context:
     cluster: str = ""
     user: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Cluster:
     server: str = ""
     certificate_authority: str = wire("certificate-authority", default="")
@@ -116,7 +116,7 @@ class _Cluster:
     server_name: str = wire("tls-server-name", default="")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _User:
     client_certificate: str = wire("client-certificate", default="")
     client_certificate_data: str = wire("client-certificate-data", default="")
@@ -126,7 +126,7 @@ class _User:
     tokenFile: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _File:
     """A kubeconfig. Only the chosen entries are decoded, so errors in the others do not matter."""
 

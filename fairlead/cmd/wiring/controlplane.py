@@ -12,12 +12,12 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fairlead.base.clock import RealClock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant
 from fairlead.cmd.cluster.config import ClusterConfig

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from fairlead.base.clock import Clock
+from fairlead.base.codec import encode
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import make_private, write_private
 from fairlead.cmd.errors import CommandError
@@ -109,7 +110,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Certif
             isinstance(have, dict)
             and {f"{file}.{end}" for file in (want.file, want.authority) for end in ("crt", "key")}
             <= sums.keys() - swapped
-            and have.get("for") == json.loads(json.dumps(asdict(want)))
+            and have.get("for") == json.loads(json.dumps(encode(CertificateSpec, want)))
             and float(have.get("from", 0)) <= now
             and float(have.get("until", 0)) > now + RENEW_DAYS * DAY_S
         )
@@ -129,7 +130,7 @@ def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
     for want in wants:
         made = issuers[want.authority].issue(want)
         begin, end = made.not_valid_before_utc.timestamp(), made.not_valid_after_utc.timestamp()
-        issued[want.file] = {"for": asdict(want), "from": begin, "until": end}
+        issued[want.file] = {"for": encode(CertificateSpec, want), "from": begin, "until": end}
     if "sa.key" not in whole:
         write_private(folder / "sa.key", os.urandom(_KEY_BYTES).hex().encode())
     issued[_FILES] = _whole(folder)

@@ -6,11 +6,11 @@ import asyncio
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock, RealClock
+from fairlead.base.dataclass import dataclass
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.wiring import tls

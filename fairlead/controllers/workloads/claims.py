@@ -4,12 +4,12 @@ objects that its selector matches. Pure: the result has the patches to write."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from fairlead.api.meta.types import Object, OwnerReference, controller_of
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.selectors import LabelRequirements
 from fairlead.runtime.plan import Patch

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fairlead.base.dataclass import dataclass
 from fairlead.dns.protocol.message import Reply, render_reply
 from fairlead.dns.protocol.wire import PLAIN_SIZE, RD, Query
 

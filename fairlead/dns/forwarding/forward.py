@@ -8,7 +8,8 @@ all upstreams are down, all are asked, in their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from fairlead.base.dataclass import dataclass, field
 
 MOST_FAILURES = 2
 FIRST_PAUSE_S = 1.0

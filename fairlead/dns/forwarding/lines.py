@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.base.dataclass import dataclass
 from fairlead.dns.config import HOST, split_upstream
 from fairlead.dns.protocol.message import Reply, parse_reply
 from fairlead.dns.protocol.wire import Malformed

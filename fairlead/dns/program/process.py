@@ -7,9 +7,9 @@ import asyncio
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.base.metrics import render
 from fairlead.base.process import process_families

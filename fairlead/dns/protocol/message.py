@@ -7,8 +7,8 @@ the records after it: these are additional records, on which no client relies.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.dns.protocol.wire import (
     AA,
     AAAA,

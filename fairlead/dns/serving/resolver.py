@@ -7,10 +7,10 @@ error, the client gets SERVFAIL and the server continues.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.log import Log
 from fairlead.dns.forwarding.cache import Cache, CacheEntry, Key
 from fairlead.dns.forwarding.forward import choose

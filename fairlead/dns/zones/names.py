@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import join_key
 from fairlead.dns.protocol.wire import pack_address
 

@@ -12,9 +12,9 @@ send such a frame. On the machines' network every machine can, as it can answer 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.netlink.model import Message
 
 ETHERTYPE = 0x88B5

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.base.dataclass import dataclass
 from fairlead.service.endpoints import ready_nodes
 from fairlead.service.frontends import keeps_external_traffic, load_balancer_vips
 from fairlead.service.members import is_proxied

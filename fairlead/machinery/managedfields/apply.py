@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.machinery.managedfields.compare import compare, fields_of
 from fairlead.machinery.managedfields.fieldset import (
     Fields,

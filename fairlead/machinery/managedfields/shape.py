@@ -7,11 +7,11 @@ granular. A field with a `Default` counts as given if it is the key of a list.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.kinds.kind import Atomic, Default, ListMap, SetList
 from fairlead.machinery.schemas.schema import Schema, TypeInfo, per_schema
 

@@ -7,9 +7,9 @@ server validates fields and supports strategic merge patches, so these must be c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind, Subresource
 from fairlead.machinery.kinds.subresources import subresources_of
 from fairlead.machinery.openapi.meta import DELETE_OPTIONS, PATCH, SCALE, STATUS

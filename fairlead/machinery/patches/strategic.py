@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import ListMap, SetList
 from fairlead.machinery.patches.patch import depth_guard
 from fairlead.machinery.schemas.schema import Schema, TypeInfo

@@ -8,9 +8,9 @@ are exact, and a value of the wrong type is an error whatever the field validati
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 from fairlead.machinery.schemas.wire import bad_value, int_fits
 

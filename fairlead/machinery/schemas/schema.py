@@ -15,11 +15,11 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.schemas.markers import Doc, Format
 
 Shape = Literal["string", "bool", "int", "float", "bytes", "int-or-string", "quantity", "struct", "list", "map", "raw"]

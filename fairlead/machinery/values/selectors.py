@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import StatusError, bad_request, invalid, render_value
 

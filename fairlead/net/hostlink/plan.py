@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from itertools import islice
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.dump import LinkAddress, Network, Route
 from fairlead.net.netlink.model import Message, add_address, add_route, set_routing, set_up

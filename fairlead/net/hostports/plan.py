@@ -11,8 +11,8 @@ That setting opens the node's own loopback services to its neighbours (CVE-2020-
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.conntrack.model import Flow
 from fairlead.net.nft.model import Chain, ElementChange, NamedSet, Table, Transaction
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain as joined
 from typing import Literal, NamedTuple, Protocol
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.net.errors import KernelError
 
 TABLES = ("filter", "nat", "mangle")

@@ -14,10 +14,10 @@ elements that are read back compare equal to those written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, Protocol
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelError
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.model import POD_GATEWAY6, ClusterNetwork
 from fairlead.net.netlink.model import (
     LOOPBACK,

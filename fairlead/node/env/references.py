@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 
 from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.secret.kind import Secret
+from fairlead.base.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

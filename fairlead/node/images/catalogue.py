@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from string import Template
 
 from fairlead.base.codec import CodecError, Fault, decode
+from fairlead.base.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
 
 import h11
 import msgspec
 
 import fairlead
+from fairlead.base.dataclass import dataclass, field
 from fairlead.images.web import server as web_server
 from fairlead.node.images.catalogue import Entry, find, parse_catalogue, unknown_image
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fairlead.api.coordination.lease.kind import Lease, LeaseSpec
 from fairlead.api.core.node.kind import (
@@ -17,6 +16,7 @@ from fairlead.api.core.node.kind import (
     NodeSystemInfo,
 )
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.node.settings import NodeSettings
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.host import Images

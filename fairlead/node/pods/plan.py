@@ -7,10 +7,10 @@ alone: a lost wake-up costs delay, and a restarted agent continues at the same p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, sidecar
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.container import Container
+from fairlead.base.dataclass import dataclass
 from fairlead.node.pods.commands import run_command
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
 

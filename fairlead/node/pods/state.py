@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 from fairlead.api.core.pod.container import Container, EphemeralContainer
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant
 
 NEVER = Instant(0.0)

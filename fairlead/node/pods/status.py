@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from fairlead.api.core.pod.container import Container
@@ -18,6 +17,7 @@ from fairlead.api.core.pod.containerstatus import (
 )
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodCondition, PodIP, PodStatus
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts

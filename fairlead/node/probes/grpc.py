@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fairlead.api.meta.columns import join_host_port
+from fairlead.base.dataclass import dataclass, field
 from fairlead.node.probes.address import dial_text, duration_text
 from fairlead.node.probes.health_message import MessageError, parse_status, render_request
 from fairlead.node.probes.result import SUCCESS, ProbeResult, failure

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 import aiohttp
@@ -20,6 +19,7 @@ from yarl import URL
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import HTTPGetAction
 from fairlead.api.meta.columns import join_host_port
+from fairlead.base.dataclass import dataclass
 from fairlead.node.probes.address import dial_text, resolve_port
 
 MAX_BODY = 10 << 10

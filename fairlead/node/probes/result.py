@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from fairlead.base.dataclass import dataclass
 
 
 class ProbeStatus(Enum):

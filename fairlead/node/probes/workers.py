@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.probe import Probe
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.node.probes.prober import RunCommand, probe_once
 from fairlead.node.probes.result import ProbeResult, event_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.attached import AttachedClient, Opening
 from fairlead.node.runtime.containerspec import ContainerSpec
 from fairlead.node.runtime.logfile import LogFile, LogStream

@@ -6,9 +6,9 @@ Standard library only. Frozen: agent, wire and zygote see the same value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.privilege import DEFAULT_CAPABILITIES
 
 

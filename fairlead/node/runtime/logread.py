@@ -6,8 +6,8 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.runtime.logfile import KEEP
 

@@ -6,8 +6,7 @@ and notices carry the epoch that the agent's first request (Hello) has set: thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
 VERSION = 2

@@ -7,10 +7,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from fairlead.base.codec import CodecError
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime import messages, wire
 from fairlead.node.runtime.containerspec import ExecSpec
 from fairlead.node.runtime.exits import Exits

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.attached import DROPPED, HEAD
 from fairlead.node.runtime.fdio import read_some, write_all
 from fairlead.node.runtime.launch import resize

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from fairlead.base.dataclass import dataclass
 
 MAX_MESSAGE = 32 << 20
 """Bytes of one message from a client; upstream's limit."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import WSMsgType, web
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import port_number
 from fairlead.node.streaming.channels import COMMAND_PROTOCOLS, MAX_MESSAGE, PORT_PROTOCOLS, ChannelProtocol
 from fairlead.node.streaming.handshake import (

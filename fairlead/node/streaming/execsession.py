@@ -7,9 +7,9 @@ import contextlib
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime import wire
 from fairlead.node.runtime.containerspec import ConsoleSize, ExecSpec
 from fairlead.node.runtime.fdio import read_some, write_all

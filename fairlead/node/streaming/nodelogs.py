@@ -13,9 +13,9 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.volumes.podfiles import LOGS
 
 _LOG = re.compile(r"[0-9]+\.log(\.[0-9]+)?", re.ASCII)

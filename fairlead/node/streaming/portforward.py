@@ -16,8 +16,8 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import port_number
 from fairlead.base.tasks import Nursery
 from fairlead.node.streaming.channels import ChannelData, ChannelProtocol, ProtocolError, decode, encode

@@ -11,8 +11,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.node.streaming.channels import ProtocolError
 
 MAX_FRAME = 1 << 20

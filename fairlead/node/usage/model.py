@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.volume_projected import KeyToPath
+from fairlead.base.dataclass import dataclass
 from fairlead.node.env.references import ConfigData, RequestedToken
 
 _DEFAULT_MODE = 0o644

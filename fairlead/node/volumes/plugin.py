@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass
 from fairlead.node.env.references import References
 from fairlead.node.volumes.atomicwriter import write_volume
 from fairlead.node.volumes.contents import Files, VolumeSources

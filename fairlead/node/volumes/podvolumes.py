@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,6 +15,7 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.volume import Volume
 from fairlead.api.core.secret.kind import SECRET
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import expand

@@ -11,11 +11,11 @@ they keep their places (`endpoints.arranged`), a target that comes or goes chang
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.base.dataclass import dataclass, field
 from fairlead.net.family import IPV4
 from fairlead.net.iptables.model import Chain
 from fairlead.proxy.iptables import rules

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.base.dataclass import dataclass, field
 from fairlead.net.family import Family
 from fairlead.net.nft.model import Chain, Elements
 from fairlead.proxy.nftables import rules

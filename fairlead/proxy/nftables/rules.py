@@ -32,9 +32,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.model import Chain, NamedSet, Role, Table
 from fairlead.proxy.planning.proxierconfig import ProxierConfig

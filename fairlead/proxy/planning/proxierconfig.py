@@ -6,9 +6,9 @@ which takes over from the one before like any other."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
+from fairlead.base.dataclass import dataclass, field, replace
 from fairlead.net.family import IPV4, Family
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.topology.plan import NODE_LINK

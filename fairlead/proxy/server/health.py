@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.service.kind import Service
 from fairlead.api.core.service.predicates import needs_health_port
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.service.endpoints import count_local_ready
 from fairlead.service.node import NodeView

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.instant import Instant
 from fairlead.base.keys import key_of
 from fairlead.base.log import Log

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.networking.servicecidr.kind import SERVICE_CIDR
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.base.tasks import run_all
 from fairlead.machinery.values.status import StatusError

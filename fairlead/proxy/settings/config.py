@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.base.codec import CodecError, Fault
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.settings import read_settings
 from fairlead.proxy.settings.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from fairlead.base.codec import Text
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import port_number
 
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
@@ -99,7 +99,7 @@ Free = Mapping[str, Any]
 """An object that is accepted without effect."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rules:
     masqueradeAll: bool = False
     masqueradeBit: int | None = None
@@ -107,12 +107,12 @@ class Rules:
     syncPeriod: Duration = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IptablesRules(Rules):
     localhostNodePorts: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Client:
     kubeconfig: str = ""
     acceptContentTypes: str = ""
@@ -121,13 +121,13 @@ class Client:
     burst: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DetectLocal:
     bridgeInterface: Link = ""
     interfaceNamePrefix: Link = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """The whole file. Fields below `clientConnection` are checked and not used."""
 

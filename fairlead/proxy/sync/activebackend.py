@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.log import Log
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelError

@@ -8,9 +8,9 @@ at all."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from fairlead.base.dataclass import dataclass
 from fairlead.net.conntrack.model import Flow
 from fairlead.proxy.planning.backend import Address, EndpointLookup, UdpFrontend
 from fairlead.proxy.planning.proxierconfig import ProxierConfig

@@ -17,11 +17,11 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 
 from fairlead.base.bulk import uncollected
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.log import Log
 from fairlead.base.metrics import Family
 from fairlead.net.errors import KernelError

@@ -5,11 +5,11 @@ Changes are counted when informers report them: two additions for each event. Th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from fairlead.api.core.service.kind import SERVICE, Service
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import parse_time
 from fairlead.base.metrics import Family, Histogram, Labels, Sample, Type
 from fairlead.proxy.planning.backend import NoLocal

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.net.family import IPV4, IPV6
 from fairlead.proxy.planning.proxierconfig import ProxierConfig, TrafficDetector, of_family
 from fairlead.proxy.settings.config import SYNC_PERIOD_S, ProxyConfig

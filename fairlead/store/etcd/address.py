@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from fairlead.base.dataclass import dataclass
 
 _SCHEMES = {"etcd+http": False, "etcd+https": True}
 _DEFAULT_PORT = 2379

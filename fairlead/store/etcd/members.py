@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
 from aetcd import rpc
 from grpc import aio
 
+from fairlead.base.dataclass import dataclass
 from fairlead.store.model import Compacted, StoreError, Unavailable
 
 T = TypeVar("T")

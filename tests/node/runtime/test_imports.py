@@ -17,6 +17,7 @@ print(*sorted(set(sys.modules) - before))
 _ALLOWED = {
     "fairlead.base.clock",
     "fairlead.base.codec",
+    "fairlead.base.dataclass",
     "fairlead.base.instant",
     "fairlead.base.limits",
     "fairlead.net.fsfd",

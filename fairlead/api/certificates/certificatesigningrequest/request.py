@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fairlead.api.certificates.pem import blocks, decode_base64
+from fairlead.base.dataclass import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -6,13 +6,12 @@ first, then the state of the init containers, then the last container with a rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.containerstatus import ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.meta.columns import AGE, NAME, or_none, since
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant
 from fairlead.machinery.kinds.kind import Column
 

@@ -6,7 +6,6 @@ Source: upstream's admission plug-in MutatingAdmissionPolicy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from fairlead.apiserver.admission.evaluation import (
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation, Reinvocation
 from fairlead.apiserver.admission.policies.compiled import Binding, Policy
 from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration, PolicySource
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.managedfields.conform import problems, text_of
 from fairlead.machinery.managedfields.merging import merge

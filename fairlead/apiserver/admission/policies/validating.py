@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from fairlead.apiserver.admission.bodies import Bodies
@@ -16,6 +15,7 @@ from fairlead.apiserver.admission.evaluation import BUDGET, Budget, Evaluations,
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.admission.policies.compiled import Binding, Policy
 from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration, PolicySource
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 

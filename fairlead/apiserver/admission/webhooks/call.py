@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fairlead.apiserver.admission.bodies import Bodies
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.matching import (
@@ -25,6 +23,7 @@ from fairlead.apiserver.admission.webhooks.source import Candidate, Hook
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.caller import WebhookCaller
 from fairlead.apiserver.webhook.model import CallError
+from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import IdSource
 from fairlead.machinery.values.quoting import go_quote
 from fairlead.machinery.values.status import StatusError, bad_request, internal_error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.connect.kubelet import Kubelet
@@ -17,6 +15,7 @@ from fairlead.apiserver.registry.subresources.table import SubresourceHandler
 from fairlead.apiserver.registry.subresources.token import TokenSubresource
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.schemas.schema import Schema
 
 _TOKEN = re.compile(r"(\w+)=(\d+)|(\d+)\(|\)")

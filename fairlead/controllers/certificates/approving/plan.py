@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
@@ -16,6 +14,7 @@ from fairlead.api.certificates.certificatesigningrequest.types import (
     has_condition,
 )
 from fairlead.api.certificates.signernames import KUBELET_CLIENT
+from fairlead.base.dataclass import dataclass
 from fairlead.controllers.certificates.nodecertificates import client_problem
 from fairlead.runtime.plan import Plan, Update
 

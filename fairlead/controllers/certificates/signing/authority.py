@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fairlead.api.certificates.certificatesigningrequest.request import parse
+from fairlead.base.dataclass import dataclass
 from fairlead.controllers.certificates.signing.plan import Validity
 
 if TYPE_CHECKING:

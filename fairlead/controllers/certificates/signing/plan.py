@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,6 +16,7 @@ from fairlead.api.certificates.certificatesigningrequest.types import (
     has_condition,
 )
 from fairlead.api.certificates.signernames import API_CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY_UNKNOWN
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.certificates.nodecertificates import client_problem, serving_problem
 from fairlead.runtime.plan import Plan, Update

@@ -10,12 +10,12 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Delete, Patch, Plan, Propagation
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from fairlead.api.core.namespace.kind import NamespaceCondition, NamespaceStatus
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 
 

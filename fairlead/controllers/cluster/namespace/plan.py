@@ -8,13 +8,13 @@ deletions record Events.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
 from fairlead.controllers.cluster.namespace.conditions import with_conditions
 from fairlead.machinery.kinds.kind import Kind

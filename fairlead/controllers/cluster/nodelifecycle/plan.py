@@ -7,7 +7,6 @@ change only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,6 +14,7 @@ from fairlead.api.coordination.lease.kind import Lease
 from fairlead.api.core.node.kind import NODE, Node, NodeCondition, Taint
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.base.keys import key_of
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time

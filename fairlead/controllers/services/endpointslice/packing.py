@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
+from fairlead.base.dataclass import dataclass
 
 CAPACITY = 100
 

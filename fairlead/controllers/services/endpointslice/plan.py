@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -29,6 +28,7 @@ from fairlead.api.discovery.endpointslice.kind import (
 )
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.base.keys import key_of
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic

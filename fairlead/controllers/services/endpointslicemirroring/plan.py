@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -25,6 +24,7 @@ from fairlead.api.discovery.endpointslice.kind import (
 )
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.addresses import unmapped
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.keys import key_of
 from fairlead.controllers.services.endpoints.plan import LEADER
 from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY

@@ -6,10 +6,10 @@ Sources: the Deployment documentation ("Max Surge", "Max Unavailable", "Proporti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fairlead.api.apps.deployment.kind import Deployment
 from fairlead.api.apps.replicaset.kind import ReplicaSet
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.controllers.workloads.deployment.revisions import DESIRED, MAXIMUM, annotation_number, by_age
 

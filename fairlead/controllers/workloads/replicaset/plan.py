@@ -7,7 +7,6 @@ The status has observed numbers, not planned ones. A plan that creates or delete
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSe
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.podfacts import (

@@ -15,7 +15,6 @@ role or a binding of a namespace has the namespace before its name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fairlead.api.meta.types import LabelSelector, ObjectMeta
 from fairlead.api.rbac.binding import RoleRef, Subject
@@ -25,6 +24,7 @@ from fairlead.api.rbac.policy import GROUP, PolicyRule
 from fairlead.api.rbac.role.kind import Role
 from fairlead.api.rbac.rolebinding.kind import RoleBinding
 from fairlead.apiserver.auth.rbac.bootstrap import bindings, clusterroles, controllers, namespaces, own
+from fairlead.base.dataclass import dataclass
 
 AUTO_UPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 CONTROLLER = "system:controller:"
