@@ -44,7 +44,7 @@ class Documents:
         self._documents = {path: self._documents[path] for path in kept}
 
     def response(self, path: str, request: Request) -> Response | None:
-        """Returns a document in a form that the client accepts; None if there is no such document."""
+        """Returns a document in a form that the client accepts; None for another path."""
         accept = request.headers.get("accept", "")
         if path in ("/api", "/apis") and (aggregated := self._aggregated(path, accept)) is not None:
             return aggregated

@@ -110,7 +110,7 @@ def test_upstreams_controllers_and_scheduler_work_and_see_every_kind(served: Ser
             namespace="shop",
         )
         apps.delete_namespaced_deployment("web", "shop", propagation_policy="Foreground")
-        # The garbage collector deletes the Pods once it has seen every kind; the node, which is none, ends them.
+        # The garbage collector deletes the Pods once it has seen every kind; a kubelet would end them.
         wait_for(
             core.list_namespaced_pod,
             lambda items: all(pod.metadata.deletion_timestamp for pod in items),

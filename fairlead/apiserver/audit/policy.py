@@ -61,7 +61,7 @@ class Policy(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How much of one request is recorded."""
+    """The extent to which one request is recorded."""
 
     level: Level
     omit_stages: frozenset[str] = frozenset()

@@ -87,7 +87,7 @@ def _named_schemas(number: int, trees: Any) -> bytes:
 
 
 def _inner_schema(number: int, tree: Any) -> bytes:
-    """A schema within a message of its own: `ItemsItem`, `SchemaItem`, `AdditionalPropertiesItem`."""
+    """Encodes a schema within a wrapping message: `ItemsItem`, `SchemaItem`, `AdditionalPropertiesItem`."""
     return delimited(number, _whole(2, tree) if isinstance(tree, bool) else _schema(1, tree))
 
 
