@@ -47,8 +47,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Kubectl:
     home: Path
 
-    def run(self, *arguments: str, stdin: str = "", namespace: str = "default") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, stdin: str = "", namespace: str = "default", editor: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         environment = {
+            "KUBE_EDITOR": editor,
             "HOME": str(self.home),
             "KUBECONFIG": str(self.home / "kubeconfig"),
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
