@@ -1,6 +1,6 @@
 """The conversion between the two versions of HorizontalPodAutoscaler.
 
-What the first version has no field for (further metrics, their values, limits of changes, conditions) is written into
+Facts for which the first version lacks a field (further metrics, values, limits of changes, conditions) are written into
 annotations in upstream's forms, and read back from them.
 """
 

@@ -1,6 +1,6 @@
 """The HorizontalPodAutoscaler kind in its first version: one metric, the use of cpu.
 
-Everything that the first version has no field for stands in annotations, so that old clients can read and write an
+Facts for which the first version lacks a field stand in annotations, so that old clients can read and write an
 autoscaler without loss.
 """
 
