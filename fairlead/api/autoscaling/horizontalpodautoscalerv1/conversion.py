@@ -1,6 +1,6 @@
 """The conversion between the two versions of HorizontalPodAutoscaler.
 
-Facts for which the first version lacks a field (further metrics, values, limits of changes, conditions) are written into
+Facts for which the first version lacks a field (further metrics, values, limits, conditions) are written into
 annotations in upstream's forms, and read back from them.
 """
 
