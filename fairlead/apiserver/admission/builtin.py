@@ -22,6 +22,7 @@ from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletab
 from fairlead.apiserver.admission.limits import LimitRanger
 from fairlead.apiserver.admission.noderestriction import NodeRestriction
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
+from fairlead.apiserver.admission.podsecurity.plugin import PodSecurity
 from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
 from fairlead.apiserver.admission.policies.source import PolicySource
 from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
@@ -73,6 +74,7 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
         LimitRanger(resources),
         ServiceAccounts(resources, ids=ids),
         NodeRestriction(resources),
+        PodSecurity(resources),
         Priority(resources),
         DefaultTolerationSeconds(),
         RuntimeClasses(),
