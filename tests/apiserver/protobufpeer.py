@@ -18,6 +18,7 @@ Unknown 1 typeMeta TypeMeta 2 raw bytes 3 contentEncoding string 4 contentType s
 TypeMeta 1 apiVersion string 2 kind string
 Timestamp 1 seconds int64 2 nanos int32
 Quantity 1 string string
+Duration 1 duration int64
 IntOrString 1 type int64 2 intVal int32 3 strVal string
 Raw 1 raw bytes
 WatchEvent 1 type string 2 object Raw
@@ -95,6 +96,8 @@ class Peer:
                 return self._message(info.schema, table_of(info.schema))
             case "string" if info.format.startswith("date-time"):
                 return "Timestamp"
+            case "string" if info.format == "duration":
+                return "Duration"
             case "string":
                 return "bytes" if info.format == "byte" else "string"
             case "int":
@@ -152,6 +155,8 @@ def _value(value: Any, info: TypeInfo) -> Any:
         case "string" if info.format.startswith("date-time"):
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
             return at.isoformat(timespec="microseconds" if info.format.endswith("micro") else "seconds")[:-6] + "Z"
+        case "string" if info.format == "duration":
+            return f"{value.duration / 1e9:g}s"
         case "bytes":
             return base64.b64encode(value).decode()
         case "string" if info.format == "byte":
@@ -204,6 +209,7 @@ _TEXTS = {
     "date-time": "1969-12-31T23:59:59Z",
     "date-time-micro": "2023-11-14T22:13:20.000005Z",
     "byte": "AP8=",
+    "duration": "1.5s",
 }
 _VALUES: dict[str, Any] = {
     "bytes": "AP8=",

@@ -45,6 +45,13 @@ def valid(expression: str, **more: Any) -> list[Tree]:
     return [{"expression": expression} | more]
 
 
+async def replaced(api: Api, path: str, body: Tree) -> None:
+    """Replaces an object of a kind whose updates must name the version that they replace."""
+    path = f"{path}/{body['metadata']['name']}"
+    version = (await api.ok("GET", path))["metadata"]["resourceVersion"]
+    await api.ok("PUT", path, body | {"metadata": body["metadata"] | {"resourceVersion": version}})
+
+
 @story
 async def test_a_false_expression_refuses_the_request_in_upstreams_words(api: Api) -> None:
     await bound(api, validations=valid("'a' in object.data"))
@@ -144,10 +151,8 @@ async def test_errors_count_by_the_failure_policy(api: Api) -> None:
     error = await api.error("POST", CONFIG_MAPS, config_map("x", a="1"))
     why = "expression 'object.data.missing == '1'' resulted in error: no such key: missing"
     assert error.message == f"{IS_DENIED}{why}"
-    await api.ok(
-        "PUT",
-        f"{POLICIES}/p",
-        policy("p", matchConstraints=matching(), validations=validations, failurePolicy="Ignore"),
+    await replaced(
+        api, POLICIES, policy("p", matchConstraints=matching(), validations=validations, failurePolicy="Ignore")
     )
     await api.ok("POST", CONFIG_MAPS, config_map("x", a="1"))
 
@@ -216,7 +221,7 @@ async def test_parameters_come_from_a_name_or_a_selector(api: Api) -> None:
     await api.ok("POST", DEPLOYMENTS, deployment("d", 2))
     await api.error("POST", DEPLOYMENTS, deployment("e", 4))
     selector = {"selector": {"matchLabels": {"limit": "yes"}}, "parameterNotFoundAction": "Allow"}
-    await api.ok("PUT", f"{BINDINGS}/b", binding("b", paramRef=selector))
+    await replaced(api, BINDINGS, binding("b", paramRef=selector))
     await api.ok("POST", DEPLOYMENTS, deployment("e", 4))
     for name, most in (("l1", "5"), ("l2", "3")):
         await api.ok("POST", CONFIG_MAPS, config_map(name, {"limit": "yes"}, most=most))

@@ -17,6 +17,7 @@ from fairlead.apiserver.admission.certificates import (
 )
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
+from fairlead.apiserver.admission.createright import CreateRight
 from fairlead.apiserver.admission.evaluation import Evaluations
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.limits import LimitRanger
@@ -69,6 +70,7 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
     """Returns the built-in plug-ins in upstream's order, and `others` before webhooks and policies."""
     resources, authorizer, ids = context.resources, context.authorizer, context.ids
     return [
+        CreateRight(authorizer),
         NamespaceLifecycle(resources),
         Undeletable(),
         LimitRanger(resources),

@@ -10,14 +10,12 @@ from fairlead.apiserver.model import Outcome, RequestContext, json_response
 from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
-from fairlead.apiserver.registry.prepare import ensure_version
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.response import negotiated, object_response, renderer_for
 from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
-from fairlead.apiserver.registry.update import Candidate
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.requestinfo import RequestInfo
-from fairlead.apiserver.serialization.body import decoded, is_large, read_object
+from fairlead.apiserver.serialization.body import decoded
 from fairlead.apiserver.serialization.params import list_options, write_options
 from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.apiserver.watchcache.filter import parse_filter
@@ -108,17 +106,9 @@ class Verbs:
         return self._written(call, entry, 201)
 
     async def _put(self, call: Call) -> Outcome:
-        request = call.request
-        options = write_options(request, "UpdateOptions")
-        read = partial(read_object, call.target.resource.kind, request, options.validation)
-        first = [await decoded(request, read)] if is_large(request) else []
-
-        async def change(_: Entry) -> Candidate:
-            sent = first.pop() if first else read()
-            ensure_version(call.target.resource.kind, sent.obj, call.target.name)
-            return Candidate(sent.obj, sent.warnings)
-
-        return self._written(call, await self._writers.updater.update(call.target, change, options, call.context))
+        options = write_options(call.request, "UpdateOptions")
+        entry, status = await self._writers.replacer.put(call.target, call.request, options, call.context)
+        return self._written(call, entry, status)
 
     async def _patch(self, call: Call) -> Outcome:
         request = call.request

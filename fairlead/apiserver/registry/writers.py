@@ -1,4 +1,4 @@
-"""The four ways to change objects, together."""
+"""The ways to change objects, together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.registry.apply import Applier
 from fairlead.apiserver.registry.create import Creator
 from fairlead.apiserver.registry.delete import Deleter
+from fairlead.apiserver.registry.put import Replacer
 from fairlead.apiserver.registry.update import Updater
 from fairlead.apiserver.registry.writer import Writer
 from fairlead.base.clock import Clock
@@ -21,6 +22,7 @@ class Writers:
     updater: Updater
     deleter: Deleter
     applier: Applier
+    replacer: Replacer
 
 
 def make_writers(writer: Writer, admission: AdmissionChain, *, clock: Clock, ids: IdSource) -> Writers:
@@ -32,4 +34,5 @@ def make_writers(writer: Writer, admission: AdmissionChain, *, clock: Clock, ids
         updater=updater,
         deleter=Deleter(writer, admission, clock=clock),
         applier=Applier(creator, updater, clock=clock),
+        replacer=Replacer(creator, updater),
     )

@@ -266,6 +266,8 @@ class Strategy(Generic[T]):
     """Checks of an update: `transition(old, new)`."""
     unconditional_update: bool = True
     """False if an update must name the resourceVersion that it replaces (upstream's `AllowUnconditionalUpdate`)."""
+    created_by_update: bool = False
+    """True if an update of an absent object creates it (upstream's `AllowCreateOnUpdate`)."""
     fields: Mapping[str, Callable[[T], str]] = field(default_factory=dict)
     """Field selectors beyond `metadata.name` and `metadata.namespace`."""
     warnings: Callable[[T], Iterable[str]] = _no_texts

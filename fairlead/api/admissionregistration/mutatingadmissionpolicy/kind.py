@@ -145,6 +145,7 @@ define(
     MUTATING_ADMISSION_POLICY,
     Strategy(
         type=MutatingAdmissionPolicy,
+        unconditional_update=False,
         columns=(
             NAME,
             Column(

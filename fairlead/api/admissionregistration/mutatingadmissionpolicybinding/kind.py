@@ -50,6 +50,7 @@ define(
     MUTATING_ADMISSION_POLICY_BINDING,
     Strategy(
         type=MutatingAdmissionPolicyBinding,
+        unconditional_update=False,
         columns=BINDING_COLUMNS,
         default=_default,
         rules=_rules,

@@ -58,6 +58,7 @@ define(
     MUTATING_WEBHOOK_CONFIGURATION,
     Strategy(
         type=MutatingWebhookConfiguration,
+        unconditional_update=False,
         changes_generation=webhooks_differ,
         columns=COLUMNS,
         default=_default,

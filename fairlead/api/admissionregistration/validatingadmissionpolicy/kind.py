@@ -224,6 +224,7 @@ define(
     VALIDATING_ADMISSION_POLICY,
     Strategy(
         type=ValidatingAdmissionPolicy,
+        unconditional_update=False,
         columns=(
             NAME,
             Column(

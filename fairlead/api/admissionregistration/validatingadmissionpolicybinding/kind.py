@@ -73,6 +73,7 @@ define(
     VALIDATING_ADMISSION_POLICY_BINDING,
     Strategy(
         type=ValidatingAdmissionPolicyBinding,
+        unconditional_update=False,
         columns=BINDING_COLUMNS,
         default=_default,
         rules=_rules,

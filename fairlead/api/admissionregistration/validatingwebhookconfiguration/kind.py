@@ -37,6 +37,7 @@ define(
     VALIDATING_WEBHOOK_CONFIGURATION,
     Strategy(
         type=ValidatingWebhookConfiguration,
+        unconditional_update=False,
         changes_generation=webhooks_differ,
         columns=COLUMNS,
         default=_default,

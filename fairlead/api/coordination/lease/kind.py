@@ -57,6 +57,7 @@ def _rules(lease: Lease) -> Iterator[FieldError]:
 
 LEASE = Kind(
     type=Lease,
+    created_by_update=True,
     kind="Lease",
     group="coordination.k8s.io",
     plural="leases",

@@ -107,6 +107,7 @@ def _rules(endpoints: Endpoints) -> Iterator[FieldError]:
 
 ENDPOINTS = Kind(
     type=Endpoints,
+    created_by_update=True,
     kind="Endpoints",
     plural="endpoints",
     storage_path="services/endpoints",

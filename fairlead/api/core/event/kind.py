@@ -128,6 +128,7 @@ def _last_change(event: Event) -> Instant | None:
 
 EVENT = Kind(
     type=Event,
+    created_by_update=True,
     kind="Event",
     plural="events",
     cached="nothing",

@@ -163,6 +163,7 @@ define(
     LIMIT_RANGE,
     Strategy(
         type=LimitRange,
+        created_by_update=True,
         columns=(NAME, CREATED_AT),
         default=_default,
         rules=_rules,

@@ -38,6 +38,7 @@ def _prepare_create(service: Service) -> Service:
 
 SERVICE = Kind(
     type=Service,
+    created_by_update=True,
     kind="Service",
     plural="services",
     storage_path="services/specs",

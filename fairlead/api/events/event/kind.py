@@ -148,6 +148,7 @@ _REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion
 
 EVENTS_V1_EVENT = Kind(
     type=Event,
+    created_by_update=True,
     kind="Event",
     group="events.k8s.io",
     plural="events",

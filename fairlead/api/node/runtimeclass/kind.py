@@ -94,6 +94,7 @@ define(
     RUNTIME_CLASS,
     Strategy(
         type=RuntimeClass,
+        created_by_update=True,
         unconditional_update=False,
         columns=(
             NAME,

@@ -57,6 +57,7 @@ def _rules(role: ClusterRole) -> Iterator[FieldError]:
 
 CLUSTER_ROLE = Kind(
     type=ClusterRole,
+    created_by_update=True,
     kind="ClusterRole",
     group=GROUP,
     plural="clusterroles",

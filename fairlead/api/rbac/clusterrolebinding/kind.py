@@ -30,6 +30,7 @@ def _default(binding: ClusterRoleBinding) -> ClusterRoleBinding:
 
 CLUSTER_ROLE_BINDING = Kind(
     type=ClusterRoleBinding,
+    created_by_update=True,
     kind="ClusterRoleBinding",
     group=GROUP,
     plural="clusterrolebindings",

@@ -22,6 +22,7 @@ class Role(Object):
 
 ROLE = Kind(
     type=Role,
+    created_by_update=True,
     kind="Role",
     group=GROUP,
     plural="roles",

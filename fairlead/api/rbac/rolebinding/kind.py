@@ -30,6 +30,7 @@ def _default(binding: RoleBinding) -> RoleBinding:
 
 ROLE_BINDING = Kind(
     type=RoleBinding,
+    created_by_update=True,
     kind="RoleBinding",
     group=GROUP,
     plural="rolebindings",
