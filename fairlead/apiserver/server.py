@@ -32,6 +32,7 @@ from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
+from fairlead.apiserver.background.protection import StorageProtection
 from fairlead.apiserver.background.quotas import QuotaStatus
 from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
@@ -127,6 +128,7 @@ class ApiServer:
         self._policy = DefaultPolicy(resources, writers)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
         self._quotas = QuotaStatus(resources, quotas, writers.updater)
+        self._protection = StorageProtection(resources, writers.updater)
         self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
@@ -193,6 +195,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("storage protection", self._protection.run, log=self._log))
         self._nursery.spawn(keep_running("quotas", self._quotas.run, log=self._log))
         self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))

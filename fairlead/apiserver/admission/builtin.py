@@ -18,6 +18,7 @@ from fairlead.apiserver.admission.certificates import (
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.createright import CreateRight
+from fairlead.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
 from fairlead.apiserver.admission.evaluation import Evaluations
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.limits import LimitRanger
@@ -34,6 +35,7 @@ from fairlead.apiserver.admission.resourceclaims import ResourceClaimAccess
 from fairlead.apiserver.admission.roles import RoleEscalation
 from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
+from fairlead.apiserver.admission.storage import PersistentVolumeClaimResize, StorageObjectInUseProtection
 from fairlead.apiserver.admission.tolerations import DefaultTolerationSeconds
 from fairlead.apiserver.admission.webhooks.call import HookCaller
 from fairlead.apiserver.admission.webhooks.mutating import MutatingWebhooks
@@ -79,10 +81,14 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
         PodSecurity(resources),
         Priority(resources),
         DefaultTolerationSeconds(),
-        RuntimeClasses(),
+        DefaultStorageClass(resources),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(resources),
+        RuntimeClasses(resources),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
+        DefaultIngressClass(resources),
         RoleEscalation(context.roles, authorizer),
         ResourceClaimAccess(resources, authorizer),
         *others,
