@@ -75,7 +75,7 @@ def _classes(module: Any) -> dict[str, type[Any]]:
     return {c.__name__: c for c in (Pair, Keyword, Mutable, Ordered, Identity, Derived, Empty)}
 
 
-OURS, STANDARD = _classes(own), _classes(_Standard)
+STANDARD = _classes(_Standard)
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
@@ -140,7 +140,10 @@ def _last(value: Any) -> Any:
     ],
 )
 def test_a_class_behaves_as_one_of_the_standard_library(use: Callable[[dict[str, type[Any]]], Any]) -> None:
-    assert _last(_outcome(lambda: use(OURS))) == _last(_outcome(lambda: use(STANDARD)))
+    expected = _last(_outcome(lambda: use(STANDARD)))
+    classes = _classes(own)
+    for _ in range(20):  # the first instances are made by other code than further ones
+        assert _last(_outcome(lambda: use(classes))) == expected
 
 
 def test_a_mutable_default_is_refused() -> None:

@@ -337,7 +337,6 @@ def main(sock: socket.socket) -> NoReturn:
     Every other descriptor but the standard three is closed, the inherited other end among them."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     privilege.new_session_keyring()
-    wire.prepare()
     gc.disable()  # nothing here makes cycles, and what was inherited must not be finalised: its descriptors are closed
     gc.freeze()
     os.closerange(3, sock.fileno())
