@@ -26,6 +26,8 @@ from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.job import JOB
 from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
 from fairlead.api.coordination.lease.kind import LEASE
+from fairlead.api.core.binding import BINDING
+from fairlead.api.core.componentstatus import COMPONENT_STATUS
 from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.endpoints.kind import ENDPOINTS
 from fairlead.api.core.event.kind import EVENT
@@ -73,6 +75,8 @@ from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 
 KINDS: tuple[Kind[Any], ...] = (
+    BINDING,
+    COMPONENT_STATUS,
     CONFIG_MAP,
     ENDPOINTS,
     EVENT,

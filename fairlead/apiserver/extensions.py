@@ -1,16 +1,19 @@
-"""Additional authenticators, admission plug-ins and authorizers; each field says when it is called."""
+"""Additional authenticators, admission plug-ins, authorizers and checks; each field says when it is called."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.auth.authentication import Authenticator
 from fairlead.apiserver.auth.authorization import Authorizer
-from fairlead.base.dataclass import dataclass
+from fairlead.apiserver.model import HealthCheck
+from fairlead.base.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extensions:
-    """Lists of additional authenticators, admission plug-ins and authorizers."""
+    """Additional authenticators, admission plug-ins, authorizers and checks of components."""
 
     authenticators: tuple[Authenticator, ...] = ()
     """Called before the authenticators of certificates and tokens."""
@@ -18,3 +21,5 @@ class Extensions:
     """Admission plug-ins, called after the built-in ones."""
     authorizers: tuple[Authorizer, ...] = ()
     """Called before the built-in ones."""
+    components: Mapping[str, HealthCheck] = field(default_factory=dict)
+    """Checks of the components of the control plane by name, for ComponentStatus; the store has a check already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,6 +16,8 @@ from fairlead.runtime.client import Response
 _MAX_WARNINGS, _MAX_WARNING = 4096, 256
 """Upstream's limits, in characters: all warnings of a response together, and each warning if the total is exceeded."""
 _ACCOUNT = "system:serviceaccount:"
+HealthCheck = Callable[[], Awaitable[str]]
+"""Returns what is wrong with a component; an empty text for a healthy one."""
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 

@@ -36,6 +36,7 @@ from fairlead.apiserver.background.protection import StorageProtection
 from fairlead.apiserver.background.quotas import QuotaStatus
 from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
+from fairlead.apiserver.connect.componentstatus import STORE, ComponentStatusSource, store_check
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.connect.usage import usage_sources
@@ -48,6 +49,7 @@ from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.read import Reader
+from fairlead.apiserver.registry.subresources.binding import BindingSubresource, PostedBindings
 from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_subresources
 from fairlead.apiserver.registry.verbs import Verbs
 from fairlead.apiserver.registry.writer import Writer
@@ -135,13 +137,18 @@ class ApiServer:
         tokens = TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids)
         backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
         served = built_in_subresources(writers, backends, admission, clock=clock)
+        components = {STORE: store_check(store), **settings.extensions.components}
         self._verbs = Verbs(
             scheme,
             resources,
             Reader(resources, self._watches, rng=rng),
             writers,
             served,
-            ComputedKinds(usage_sources(resources, self._kubelet), clock=clock),
+            ComputedKinds(
+                [*usage_sources(resources, self._kubelet), ComponentStatusSource(components)],
+                [PostedBindings(resources, BindingSubresource(writers.updater, admission, clock=clock))],
+                clock=clock,
+            ),
             clock=clock,
         )
         nonresource = NonResourceHandler(

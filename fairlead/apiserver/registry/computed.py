@@ -28,22 +28,38 @@ class Source(Protocol):
         ...
 
 
-class ComputedKinds:
-    """Answers get and list of kinds with a source."""
+class Receiver(Protocol):
+    """Acts on the objects of a kind that are posted and not stored."""
 
-    def __init__(self, sources: Iterable[Source], *, clock: Clock) -> None:
+    @property
+    def kind(self) -> Kind[Any]: ...
+
+    async def create(self, call: Call) -> Outcome:
+        """Answers the request. Raises StatusError."""
+        ...
+
+
+class ComputedKinds:
+    """Answers get and list of kinds with a source, and create of kinds with a receiver."""
+
+    def __init__(self, sources: Iterable[Source], receivers: Iterable[Receiver], *, clock: Clock) -> None:
         self._sources = {source.kind: source for source in sources}
+        self._receivers = {receiver.kind: receiver for receiver in receivers}
         self._clock = clock
 
     def check(self, kind: Kind[Any]) -> None:
-        """Raises ValueError for a computed kind without a source."""
-        if kind.computed and kind not in self._sources:
+        """Raises ValueError for a computed kind without the code for its verbs."""
+        if kind.computed and "create" in kind.verbs and kind not in self._receivers:
+            raise ValueError(f"{kind.kind} of {kind.api_version}: no receiver of posted objects")
+        if kind.computed and "get" in kind.verbs and kind not in self._sources:
             raise ValueError(f"{kind.kind} of {kind.api_version}: no source of computed objects")
 
     async def handle(self, call: Call) -> Outcome:
         """Answers the request. Raises StatusError 404 for a missing object."""
         target = call.target
         resource = target.resource
+        if call.context.info.verb == "create":
+            return await self._receivers[resource.kind].create(call)
         entries = await self._entries(resource, target.namespace, target.name)
         renderer = renderer_for(resource.kind, call.request, clock=self._clock)
         if target.name:

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +29,7 @@ from fairlead.cmd.wiring.settled import trim_when_settled
 from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
+    from fairlead.apiserver.model import HealthCheck
     from fairlead.apiserver.settings import ApiSettings
     from fairlead.base.log import Log
     from fairlead.controllers.certificates.signing.authority import AuthorityFiles
@@ -104,7 +105,8 @@ async def _until_asked(wiring: Wiring) -> None:
             raise
 
 
-def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
+def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, HealthCheck]) -> ApiSettings:
+    from fairlead.apiserver.extensions import Extensions
     from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
 
     front = paths.pki / "front-proxy-client"
@@ -122,6 +124,7 @@ def _settings(config: ClusterConfig, paths: Paths) -> ApiSettings:
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
+        extensions=Extensions(components=components),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),
@@ -139,6 +142,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
     from fairlead.loadbalancer.pool import problem
+    from fairlead.runtime.health import RunningWork
     from fairlead.runtime.typed import ApiClient
 
     trim_when_settled()
@@ -146,7 +150,9 @@ async def _run(wiring: Wiring) -> None:
     clock, rng = RealClock(), random.Random()
     ids = RandomIds(rng)
     scheme = built_in()
-    settings = _settings(config, paths)
+    managing, scheduling = RunningWork(), RunningWork()
+    components = {"controller-manager": managing.check, "scheduler": scheduling.check}
+    settings = _settings(config, paths, components)
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
     server = ApiServer(store, scheme=scheme, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
@@ -181,7 +187,12 @@ async def _run(wiring: Wiring) -> None:
         )
         own = ApiClient(server.transport(component("system:kube-scheduler")))
         scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, log=log.named("scheduler"))
-        await run_all(controllers, scheduler, _add_settings(wiring, addons, log), _follow_nodes(wiring, addons, log))
+        await run_all(
+            managing.run(controllers),
+            scheduling.run(scheduler),
+            _add_settings(wiring, addons, log),
+            _follow_nodes(wiring, addons, log),
+        )
     finally:
         await server.stop()
         await store.close()

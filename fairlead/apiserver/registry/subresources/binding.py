@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from fairlead.api.core.binding import BINDING
 from fairlead.api.core.pod.actions import Binding
-from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.status import PodCondition
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.model import Outcome, json_response
@@ -15,9 +18,12 @@ from fairlead.apiserver.serialization.answers import success
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.serialization.params import write_options
 from fairlead.apiserver.watchcache.cache import Entry
+from fairlead.apiserver.watchcache.resource import Resources
+from fairlead.apiserver.watchcache.target import Target
 from fairlead.base.clock import Clock
 from fairlead.base.instant import render_time
 from fairlead.machinery.kinds.decode import Target as Body
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import FieldError, StatusError, bad_request, conflict, invalid_object
 
 _BINDING = Body(Binding, "Binding", "v1")
@@ -63,6 +69,24 @@ class BindingSubresource:
 
         await self._updater.update(call.target, change, options, call.context)
         return json_response(success(201), 201)
+
+
+class PostedBindings:
+    """Serves `bindings`: a Binding that names its Pod itself. Implements `Receiver`."""
+
+    kind: Kind[Any] = BINDING
+
+    def __init__(self, resources: Resources, subresource: BindingSubresource) -> None:
+        self._pods = resources.of(POD)
+        self._subresource = subresource
+
+    async def create(self, call: Call) -> Outcome:
+        options = write_options(call.request, "CreateOptions")
+        sent: Binding = read_as(_BINDING, call.request, options.validation).obj
+        if not sent.metadata.name:
+            raise invalid_object("Binding", "", "", [FieldError("metadata.name", "Required", None, "name is required")])
+        target = Target(self._pods, call.target.namespace, sent.metadata.name, "binding")
+        return await self._subresource.handle(Call(target, call.request, call.context))
 
 
 def _check(binding: Binding, name: str) -> None:
