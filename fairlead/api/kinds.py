@@ -14,6 +14,7 @@ from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTA
 from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
 from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
+from fairlead.api.apiextensions.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.apps.daemonset import DAEMON_SET
@@ -102,6 +103,7 @@ KINDS: tuple[Kind[Any], ...] = (
     HORIZONTAL_POD_AUTOSCALER_V1,
     CRON_JOB,
     JOB,
+    CUSTOM_RESOURCE_DEFINITION,
     LEASE,
     ENDPOINT_SLICE,
     EVENTS_V1_EVENT,

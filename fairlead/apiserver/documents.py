@@ -38,6 +38,9 @@ class Documents:
     async def kind_removed(self, kind: Kind[Any]) -> None:
         self._forget(_path_of(kind))
 
+    async def kind_renewed(self, kind: Kind[Any]) -> None:
+        self._forget(_path_of(kind))
+
     def _forget(self, changed: str = "") -> None:
         """Drops all documents except those of OpenAPI about other groups and versions."""
         kept = {path for path in self._documents if path.startswith(_V3) and path != _V3 + changed}

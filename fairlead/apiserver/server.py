@@ -29,6 +29,7 @@ from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
+from fairlead.apiserver.background.customresources import CustomResources
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
@@ -127,6 +128,7 @@ class ApiServer:
         )
         self._availability = Availability(self._aggregation, resources, writers.updater, clock=clock, log=log)
         self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
+        self._custom = CustomResources(resources, scheme, writers, self._nursery, clock=clock, log=log)
         self._policy = DefaultPolicy(resources, writers)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
         self._quotas = QuotaStatus(resources, quotas, writers.updater)
@@ -199,6 +201,8 @@ class ApiServer:
         self._aggregation.follow()
         await self._cidrs.sync()
         await self._nursery.__aenter__()
+        await self._custom.load()
+        self._nursery.spawn(keep_running("custom resources", self._custom.run, log=self._log))
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))

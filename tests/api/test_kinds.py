@@ -147,21 +147,25 @@ def test_a_kind_has_a_table_with_a_name_and_a_known_rule_for_names(kind: Kind[An
     assert kind.kind == "Event" or wide == sorted(wide)
 
 
-def filled(info: TypeInfo) -> Any:
-    """A JSON value that sets everything there is to set."""
+def filled(info: TypeInfo, within: frozenset[Any] = frozenset()) -> Any:
+    """A JSON value that sets everything there is to set; a type within itself stays empty."""
+    if info.shape == "struct":
+        if info.schema in within:
+            return {}
+        return {name: filled(field.type, within | {info.schema}) for name, field in info.fields.items()}
     match info.shape:
-        case "struct":
-            return {name: filled(field.type) for name, field in info.fields.items()}
         case "list":
             assert info.item is not None
-            return [filled(info.item)]
+            return [filled(info.item, within)]
         case "map":
             assert info.item is not None
-            return {"key": filled(info.item)}
+            return {"key": filled(info.item, within)}
         case "bool":
             return True
         case "int" | "int-or-string":
             return 7
+        case "float":
+            return 1.5
         case "quantity":
             return "7m"
         case "raw":

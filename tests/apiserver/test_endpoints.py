@@ -51,6 +51,7 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
     groups = sorted(group["name"] for group in (await api.ok("GET", "/apis"))["groups"])
     assert groups == [
         "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
         "apiregistration.k8s.io",
         "apps",
         "autoscaling",

@@ -10,7 +10,7 @@ from .harness import CONFIG_MAPS, DEPLOYMENTS, JSON_PATCH, PODS, SERVICES, Api, 
 
 NO_RESOURCE = "the server could not find the requested resource"
 NO_METHOD = "the server does not allow this method on the requested resource"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CRDS = "/apis/example.com/v1/things"
 
 
 async def _status(api: Api, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ async def test_unknown_paths_and_methods_have_empty_details(api: Api) -> None:
         f"{PODS}/a/nothing",
         f"{CONFIG_MAPS}/a/scale",
         CRDS,
-        "/apis/apiextensions.k8s.io/v1",
+        "/apis/example.com/v1",
         "/api/v1/namespaces//pods",
         "/api/v1/namespaces/default//pods",
         "/api/v1/watch/namespaces/default/pods/a/log",

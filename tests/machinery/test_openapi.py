@@ -19,7 +19,7 @@ METHODS = {"get", "put", "post", "patch", "delete"}
 def refs(tree: Any) -> Iterator[str]:
     if isinstance(tree, dict):
         for key, value in tree.items():
-            if key == "$ref":
+            if key == "$ref" and isinstance(value, str):
                 yield value
             else:
                 yield from refs(value)
@@ -45,7 +45,7 @@ def test_every_reference_of_the_v2_document_resolves() -> None:
     document = openapi_v2(KINDS)
     assert set(refs(document)) <= {f"#/definitions/{name}" for name in document["definitions"]}
     text = json.dumps(document)
-    assert "allOf" not in text
+    assert '"allOf": [' not in text
     assert "requestBody" not in text
 
 

@@ -28,7 +28,7 @@ def not_found(path: str, name: str) -> FieldError:
 
 def too_many(count: int, most: int, path: str) -> Iterator[FieldError]:
     if count > most:
-        yield FieldError(path, "TooMany", count, f"{count}: must have at most {most} items")
+        yield FieldError(path, "TooMany", count, f"must have at most {most} items")
 
 
 def port_number(port: int, path: str) -> Iterator[FieldError]:

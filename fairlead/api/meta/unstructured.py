@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.api.meta.types import Object, ObjectMeta
 from fairlead.machinery.schemas.codec import Encodable
+from fairlead.machinery.schemas.prune import Pruner
 from fairlead.machinery.schemas.schema import Field, Schema, schema_of
 
 Tree = dict[str, Any]
@@ -79,6 +80,9 @@ class UnstructuredCodec:
         for name in _HEADER:
             tree.pop(name, None)
         return Unstructured(kind=header.kind, apiVersion=header.apiVersion, metadata=header.metadata, content=tree)
+
+    def fit(self, tree: Any, pruner: Pruner, /) -> Tree:
+        return pruner.prune(self.schema, tree)
 
     def new(self) -> Unstructured:
         return Unstructured()

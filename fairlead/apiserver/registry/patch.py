@@ -47,8 +47,10 @@ class Patch:
 
     def __init__(self, request: Request, schema: Schema, validation: FieldValidation) -> None:
         self._media = media_type(request.headers.get("content-type", ""))
-        if self._media not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-            raise unsupported_media_type(self._media, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
+        # Strategic merge needs merge keys, which schemas of custom resources do not have.
+        known = (JSON_PATCH, MERGE_PATCH) if schema.plain else (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+        if self._media not in known:
+            raise unsupported_media_type(self._media, (*known, APPLY_PATCH))
         self._schema = schema
         self._validation = validation
         self._tree = parse_json(request.body, what="patch")

@@ -5,12 +5,14 @@ Pure; takes its arguments over.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_time
+from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Kind, Part
 from fairlead.machinery.values.status import bad_request, invalid, invalid_object
 
@@ -117,11 +119,19 @@ def prepare_update(kind: Kind[Any], old: Any, new: Any, subresource: str, *, now
 
 
 def _keep_all_but_status(kind: Kind[Any], old: Any, new: Any) -> None:
-    for name in kind.schema.fields:
+    for name in _field_names(kind, old, new):
         if name not in _ALWAYS_NEW and name != "status":
             setattr(new, name, getattr(old, name))
     for name in kind.status_leaves:
         setattr(new.metadata, name, getattr(old.metadata, name))
+
+
+def _field_names(kind: Kind[Any], old: Any, new: Any) -> Iterable[str]:
+    """Returns the fields of two objects: those of the schema, and others that it lets objects have."""
+    known = kind.schema.fields
+    if not kind.schema.open:
+        return known
+    return {*known, *to_tree(old), *to_tree(new)}
 
 
 def _keep_all_but_part(kind: Kind[Any], part: Part[Any], old: Any, new: Any) -> None:

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
 from fairlead.apiserver.watchcache.conversion import ConvertedCache
 from fairlead.machinery.kinds.kind import Kind
@@ -38,6 +40,16 @@ class Resource:
         if entry is None:
             raise self.not_found(name)
         return entry
+
+    def refreshed(self, record: Record) -> Record:
+        """Returns a record of the store in the present form of the kind, whose schema may have changed since."""
+        refresh = getattr(self.kind.__dict__.get("own_codec"), "refreshed", None)
+        if refresh is None:
+            return record
+        try:
+            return msgspec.structs.replace(record, value=refresh(record.value))
+        except (msgspec.MsgspecError, ValueError):
+            return record  # the check of the records names it
 
     def not_found(self, name: str) -> StatusError:
         return not_found(self.kind.plural, self.kind.group, name)
@@ -126,10 +138,19 @@ class Resources:
                     break
         finally:
             del self._loading[resource.prefix]
-        resource.cache.load(resource.prefix, checked(resource.form, page.records), page.revision)
+        records = [resource.refreshed(record) for record in page.records]
+        resource.cache.load(resource.prefix, checked(resource.form, records), page.revision)
         for change in changes:
             if change.revision > page.revision:
                 resource.cache.apply(change.key[len(resource.prefix) :], change)
+
+    async def kind_renewed(self, kind: Kind[Any]) -> None:
+        """Brings the kept objects to the new form of the kind. Their revisions stay."""
+        resource = self._stored.get(kind)
+        refresh = getattr(kind.own_codec, "refreshed", None)
+        if resource is not None and refresh is not None:
+            for entry in resource.cache.select():
+                entry.raw = refresh(entry.raw)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`. The objects stay in the store."""
@@ -223,6 +244,7 @@ class Resources:
             resource = self._owner(record.key)
             if resource is None:
                 continue
+            record = resource.refreshed(record)
             sorted_out.setdefault(resource.prefix, []).append(record)
             if why := resource.form.problem(record.value):
                 bad[record.key] = why

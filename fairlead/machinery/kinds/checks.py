@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Immutable, Kind, OneOf, Range, Required
 from fairlead.machinery.kinds.metadata import check_metadata, check_metadata_update
+from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Field, Schema, TypeInfo, schema_of
 from fairlead.machinery.schemas.walk import Test, Tests
 from fairlead.machinery.values import names
@@ -99,7 +100,9 @@ def _value_errors(info: TypeInfo, value: Any, path: str) -> Iterator[FieldError]
     if not value and info.shape != "struct":
         return
     if info.schema is not None and value is not None:
-        yield from _struct_errors(info.schema, value, path)
+        form = info.marker(Alternative)
+        if form is None or not isinstance(value, form.other):
+            yield from _struct_errors(info.schema, value, path)
     elif info.shape == "list" and info.item:
         for i, item in enumerate(value):
             yield from _value_errors(info.item, item, f"{path}[{i}]")
@@ -130,6 +133,8 @@ def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator
         if field.marker(Immutable):
             if before != after:
                 yield invalid(field_path, to_tree(after), IMMUTABLE_TEXT)
+        elif field.marker(Alternative) is not None:
+            continue  # a struct or another form: neither has immutable fields
         elif field.type.schema is not None and before is not None and after is not None:
             yield from _immutable_errors(field.type.schema, before, after, field_path)
 
@@ -137,6 +142,8 @@ def _immutable_errors(schema: Schema, old: Any, new: Any, path: str) -> Iterator
 def _leading_to_immutable(schema: Schema) -> Iterable[Field]:
     """Returns the fields that are immutable or structs with such a field. Computed once, because few structs have
     any."""
+    if schema.plain:
+        return ()
     found: Iterable[Field] | None = schema.derived.get(_leading_to_immutable)
     if found is None:
         # A struct may contain itself; until its own fields are known, it counts as one with an immutable field.

@@ -195,7 +195,7 @@ def _decode_slowly(
     _check_header(target, tree)
     pruner = Pruner()
     try:
-        fitted = pruner.prune(target.schema, tree)
+        fitted = target.codec.fit(tree, pruner)
     except WrongTypeError as e:
         raise _cannot_handle(target, str(e)) from e
     except RecursionError:

@@ -33,6 +33,7 @@ from fairlead.machinery.schemas.markers import (
     SetList,
 )
 from fairlead.machinery.schemas.schema import Schema
+from fairlead.machinery.values.selectors import from_label_selector, from_map, render
 from fairlead.machinery.values.status import FieldError
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Requester",
     "Required",
     "RetainKeys",
+    "ScaleFields",
     "SetList",
     "Strategy",
     "Subresource",
@@ -176,6 +178,36 @@ class Part(Generic[T]):
     """Completes the new object before its checks: `prepare(old, new, now)`. May change `new` in place."""
 
 
+def _replicas(obj: Any) -> int:
+    return 1 if obj.spec.replicas is None else int(obj.spec.replicas)
+
+
+def _write_replicas(obj: Any, replicas: int) -> None:
+    obj.spec.replicas = replicas
+
+
+def _current_replicas(obj: Any) -> int:
+    return obj.status.replicas or 0
+
+
+def _label_selector(obj: Any) -> str:
+    """Returns the selector as text; that of a ReplicationController is a plain map."""
+    selector = obj.spec.selector
+    return render(from_map(selector) if isinstance(selector, dict) else from_label_selector(selector))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleFields(Generic[T]):
+    """The fields that the scale subresource reads and writes."""
+
+    replicas: Callable[[T], int] = _replicas
+    write: Callable[[T, int], object] = _write_replicas
+    current: Callable[[T], int] = _current_replicas
+    selector: Callable[[T], str] = _label_selector
+    path: tuple[str, ...] = ("spec", "replicas")
+    """The field that is written, by the names that lead to it."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identity:
     """The facts of a kind that discovery, routes, the store and the controllers' caches need before its first use."""
@@ -185,6 +217,8 @@ class Identity:
     version: str = "v1"
     plural: str
     singular: str = ""
+    own_list_kind: str = ""
+    """The kind of lists, if it is not the kind with `List` behind it."""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     namespaced: bool = True
@@ -288,6 +322,8 @@ class Strategy(Generic[T]):
     """True if the dependents of a deleted object stay unless the request says otherwise."""
     delete_returns_object: bool = False
     """True if the answer to a delete is the object instead of a Status."""
+    scale_fields: ScaleFields[T] = ScaleFields()
+    """The fields of the scale subresource, if there is one."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
     """Fields of `metadata` that a write of `status` leaves unchanged."""
 
@@ -315,7 +351,7 @@ class Kind(Identity, Strategy[T]):
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return self.own_list_kind or self.kind + "List"
 
     @property
     def codec(self) -> Codec[T]:

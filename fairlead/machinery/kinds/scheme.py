@@ -31,6 +31,8 @@ class Subscriber(Protocol):
         """Stops serving the kind."""
         ...
 
+    # A subscriber may also have `async def kind_renewed(self, kind)`, for changes of columns, schema and short names.
+
 
 class Scheme:
     """Kinds by resource and by name, in the order in which they were added."""
@@ -118,6 +120,15 @@ class Scheme:
         with self._exclusive(kind):
             await self._withdraw(kind, list(self._subscribers))
 
+    async def renew(self, kind: Kind[Any], other: Kind[Any]) -> None:
+        """Gives a kind the facts of another one with the same names, without an end to its watches."""
+        kind.derived.clear()
+        kind.__dict__.update({name: value for name, value in vars(other).items() if name not in _KEPT})
+        for subscriber in list(self._subscribers):
+            renewed = getattr(subscriber, "kind_renewed", None)
+            if renewed is not None:
+                await renewed(kind)
+
     @contextmanager
     def _exclusive(self, kind: Kind[Any]) -> Iterator[None]:
         """Raises ValueError if the kind is being added or removed already."""
@@ -143,6 +154,10 @@ class Scheme:
             self._used.pop(kind, None)
         for subscriber in reversed(subscribers):
             await subscriber.kind_removed(kind)
+
+
+_KEPT = frozenset(("conversion", "derived", "own_codec"))
+"""The fields of a kind that others hold on to."""
 
 
 def _resource(kind: Kind[Any]) -> tuple[str, str, str]:

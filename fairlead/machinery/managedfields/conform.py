@@ -65,8 +65,13 @@ def _members(tree: dict[str, Any], shape: Shape, path: str) -> Iterator[str]:
             yield from problems(value, shape.item or FREE, f"{path}.{name}")
         elif name in shape.fields():
             yield from problems(value, shape.fields()[name][1], f"{path}.{name}")
-        else:
+        elif not _open(shape):
             yield f"{path}.{name}: field not declared in schema"
+
+
+def _open(shape: Shape) -> bool:
+    """Returns whether a struct may have further fields."""
+    return shape.type is not None and shape.type.schema is not None and shape.type.schema.open
 
 
 def _items(items: list[Any], shape: Shape, path: str) -> Iterator[str]:

@@ -108,7 +108,12 @@ def openapi_v2(kinds: Kinds, *, version: str = "v1") -> Tree:
     """Returns all groups in the older form (Swagger 2.0)."""
     names = Names(kinds)
     paths = {path: tree for kind in kinds for path, tree in paths_of(_named(kind, names))}
-    definitions = {name: _schema_v2(tree) for name, tree in (_components(kinds, names) | _V2_SCALARS).items()}
+    components = _components(kinds, names) | _V2_SCALARS
+    for kind in kinds:
+        if (document := kind.schema.document) is not None:
+            gvk = {"x-kubernetes-group-version-kind": [kind.gvk.tree()]}
+            components[names[kind.schema]] = document(True) | gvk
+    definitions = {name: _schema_v2(tree) for name, tree in components.items()}
     return {
         "swagger": "2.0",
         "info": {"title": "Fairlead", "version": version},
@@ -123,9 +128,9 @@ def _schema_v2(tree: Any) -> Any:
         return [_schema_v2(item) for item in tree]
     if not isinstance(tree, dict):
         return tree
-    if "$ref" in tree:
+    if isinstance(tree.get("$ref"), str):  # a type may have a property of that name
         return {"$ref": tree["$ref"].replace(_REF_V3, _REF_V2)}
-    if "allOf" in tree:
+    if isinstance(tree.get("allOf"), list):
         rest = {k: _schema_v2(v) for k, v in tree.items() if k not in ("allOf", "default")}
         return {"$ref": tree["allOf"][0]["$ref"].replace(_REF_V3, _REF_V2), **rest}
     return {k: _schema_v2(v) for k, v in tree.items()}

@@ -93,6 +93,8 @@ class Names:
                 self._reach(inner, package)
 
     def _package(self, schema: Schema) -> str:
+        if schema.package:
+            return schema.package
         if package := self._packages.get(_module(schema)):
             return package
         for packages in (self._folders.get(_folder(schema), ()), self._holders[schema]):
@@ -118,7 +120,8 @@ def _folder(schema: Schema) -> str:
 
 def schemas_in(schema: Schema) -> Iterator[Schema]:
     """Yields the schemas with names that a schema's fields contain directly, or inside schemas without a name."""
-    for field in schema.fields.values():
+    fields = schema.fields.values() if schema.document is None else [schema.fields["metadata"]]
+    for field in fields:
         info: TypeInfo | None = field.type
         while info is not None:
             if info.schema is not None:
@@ -143,6 +146,8 @@ def components_for(kinds: Iterable[Kind[Any]], names: Names) -> Tree:
 
 def object_tree(schema: Schema, names: Names) -> Tree:
     """Returns the OpenAPI form of a schema."""
+    if schema.document is not None:
+        return schema.document(False)
     tree: Tree = {"type": "object"}
     if schema.doc:
         tree["description"] = schema.doc

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
+from fairlead.machinery.schemas.prune import Pruner
 from fairlead.machinery.schemas.schema import Schema, schema_of
 
 T = TypeVar("T")
@@ -33,6 +34,10 @@ class Codec(Protocol[T_co]):
         """Decodes an object. Raises msgspec.MsgspecError, ValueError."""
         ...
 
+    def fit(self, tree: Any, pruner: Pruner, /) -> dict[str, Any]:
+        """Returns a body's tree without unknown fields, which the pruner notes. Raises WrongTypeError."""
+        ...
+
     def new(self) -> T_co:
         """Returns an object without any field set."""
         ...
@@ -50,6 +55,9 @@ class StructCodec(Generic[T]):
     def schema(self) -> Schema:
         struct: Any = self.type
         return schema_of(struct)
+
+    def fit(self, tree: Any, pruner: Pruner, /) -> dict[str, Any]:
+        return pruner.prune(self.schema, tree)
 
     @functools.cached_property
     def decoder(self) -> msgspec.json.Decoder[T]:

@@ -79,5 +79,15 @@ class Default:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A struct that may also have another JSON form: a boolean, or a list of such structs. Protobuf has a message with
+    two fields for the two forms, whose numbers are given."""
+
+    other: type
+    struct_number: int
+    other_number: int
+
+
+@dataclass(frozen=True, slots=True)
 class RetainKeys:
     """A struct with `patchStrategy: retainKeys` (Deployment's `strategy`, a volume's source)."""

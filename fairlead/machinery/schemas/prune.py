@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairlead.base.dataclass import dataclass, field
+from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 from fairlead.machinery.schemas.wire import bad_value, int_fits
 
@@ -53,6 +54,20 @@ class Pruner:
             raise WrongTypeError(f"json: cannot unmarshal {_json_kind(tree)} into Go value of type v1.{schema.name}")
         return self._struct(schema, tree, _Place("", "", schema.name))
 
+    def without_repeats(self, tree: Any, path: str = "") -> Any:
+        """Returns a tree without a schema as plain dicts, and notes repeated fields; the last value counts."""
+        if isinstance(tree, dict):
+            found = {}
+            for name, value, again in members(tree):
+                below = f"{path}.{name}" if path else name
+                if again:
+                    self.problems.append(f'duplicate field "{below}"')
+                found[name] = self.without_repeats(value, below)
+            return found
+        if isinstance(tree, list):
+            return [self.without_repeats(one, f"{path}[{at}]") for at, one in enumerate(tree)]
+        return tree
+
     def _struct(self, schema: Schema, tree: dict[str, Any], place: _Place) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for name, value, again in members(tree):
@@ -71,7 +86,7 @@ class Pruner:
         match info.shape:
             case "struct" if info.schema is not None:
                 if not isinstance(value, dict):
-                    raise place.wrong(info, value)
+                    return self._alternative(info, value, place)
                 return self._struct(info.schema, value, place)
             case "list":
                 return self._list(info, value, place)
@@ -81,6 +96,15 @@ class Pruner:
                 return value
             case _:
                 return _scalar(info, value, place)
+
+    def _alternative(self, info: TypeInfo, value: Any, place: _Place) -> Any:
+        """Returns a value of the other form that a struct may have."""
+        form = info.marker(Alternative)
+        if form is None or not isinstance(value, form.other):
+            raise place.wrong(info, value)
+        if isinstance(value, list):
+            return [self._value(info, one, place.index(f"[{at}]")) for at, one in enumerate(value)]
+        return value
 
     def _list(self, info: TypeInfo, value: Any, place: _Place) -> list[Any]:
         if not isinstance(value, list):

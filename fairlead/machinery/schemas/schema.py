@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import msgspec
 
 from fairlead.base.dataclass import dataclass
-from fairlead.machinery.schemas.markers import Doc, Format
+from fairlead.machinery.schemas.markers import Alternative, Doc, Format
 
 Shape = Literal["string", "bool", "int", "float", "bytes", "int-or-string", "quantity", "struct", "list", "map", "raw"]
 
@@ -105,7 +105,7 @@ class Field:
 class Schema:
     """The fields of an object or of a part of it. Compared by identity."""
 
-    __slots__ = ("_fields", "derived", "doc", "is_tree", "name", "source")
+    __slots__ = ("_fields", "derived", "doc", "document", "is_tree", "name", "open", "package", "plain", "source")
 
     def __init__(
         self,
@@ -124,6 +124,14 @@ class Schema:
         self.is_tree = is_tree
         """True if values are JSON objects; false if they are Python objects with the fields as attributes."""
         self._fields = fields
+        self.plain = False
+        """True if no field has a marker that values are checked against: other code checks them."""
+        self.open = False
+        """True if objects may have further fields."""
+        self.package = ""
+        """The package in OpenAPI, if it does not follow from the module of the type."""
+        self.document: Callable[[bool], dict[str, Any]] | None = None
+        """Returns the OpenAPI form, if it does not follow from the fields; the argument is true for version 2."""
         self.derived: dict[Hashable, Any] = {}
         """Results of `per_schema` functions, with the lifetime of the schema."""
 
@@ -210,6 +218,11 @@ def _read_union(hint: Any, *, nullable: bool, markers: tuple[Any, ...]) -> TypeI
         return TypeInfo("int-or-string", nullable=nullable, markers=markers)
     if {one.shape for one in read} <= {"int", "float", "string", "quantity"}:
         return TypeInfo("quantity", nullable=nullable, markers=markers)
+    shapes = [one.shape for one in read]
+    if sorted(shapes) in (["bool", "struct"], ["list", "struct"]):
+        struct, other = sorted(read, key=lambda one: one.shape != "struct")
+        form = Alternative(bool, 2, 1) if other.shape == "bool" else Alternative(list, 1, 2)
+        return TypeInfo("struct", schema=struct.schema, nullable=True, markers=(*markers, form))
     return TypeInfo("raw", nullable=nullable, markers=markers)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 
 Test = Callable[[Any], bool]
@@ -41,6 +42,8 @@ class Tests:
         return test
 
     def _fields(self, schema: Schema, skip: tuple[str, ...]) -> Test | None:
+        if schema.plain:
+            return None
         parts = []
         for field in schema.fields.values():
             test = None if field.name in skip else self._value(field.type)
@@ -59,13 +62,29 @@ class Tests:
     def _inner(self, info: TypeInfo) -> Test | None:
         if info.shape == "struct":
             test = self._struct(info.schema) if info.schema is not None else None
-            return None if test is None else lambda value: value is None or test(value)
+            if test is None:
+                return None
+            form = info.marker(Alternative)
+            if form is not None:
+                return _either(test, form.other)
+            return lambda value: value is None or test(value)
         item = self._value(info.item) if info.item else None
         if item is None:
             return None
         if info.shape == "map":
             return lambda value: not value or all(map(item, value.values()))
         return lambda value: not value or all(map(item, value))
+
+
+def _either(test: Test, other: type) -> Test:
+    """Returns the test of values that are structs or have another form."""
+
+    def good(value: Any) -> bool:
+        if isinstance(value, list):
+            return all(map(test, value))
+        return value is None or isinstance(value, other) or test(value)
+
+    return good
 
 
 def _anything(_: Any) -> bool:

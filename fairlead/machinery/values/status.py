@@ -14,7 +14,16 @@ from typing import Any, Literal
 from fairlead.machinery.values.quoting import go_quote
 
 FieldErrorType = Literal[
-    "Required", "Invalid", "NotSupported", "Forbidden", "Duplicate", "TooLong", "TooMany", "NotFound"
+    "Required",
+    "Invalid",
+    "NotSupported",
+    "Forbidden",
+    "Duplicate",
+    "TooLong",
+    "TooMany",
+    "NotFound",
+    "TypeInvalid",
+    "Internal",
 ]
 
 _CAUSE_REASON: dict[str, str] = {
@@ -26,6 +35,8 @@ _CAUSE_REASON: dict[str, str] = {
     "TooLong": "FieldValueTooLong",
     "TooMany": "FieldValueTooMany",
     "NotFound": "FieldValueNotFound",
+    "TypeInvalid": "FieldValueTypeInvalid",
+    "Internal": "InternalError",
 }
 _DETAILED = frozenset(
     {"NotFound", "AlreadyExists", "Conflict", "Forbidden", "Invalid", "MethodNotAllowed", "InternalError", "Timeout"}
@@ -41,11 +52,14 @@ _PREFIX: dict[str, str] = {
     "TooLong": "Too long",
     "TooMany": "Too many",
     "NotFound": "Not found",
+    "TypeInvalid": "Invalid value",
+    "Internal": "Internal error",
 }
 
 
+_WITHOUT_VALUE = frozenset(("Required", "Forbidden", "TooLong", "Internal"))
 OMITTED = object()
-"""The value of an error whose message does not show the value."""
+"""The value of an error whose text does not show the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class FieldError:
     def message(self) -> str:
         """Returns the text without the path, as upstream's `field.Error.ErrorBody`."""
         head = _PREFIX[self.type]
-        if self.type not in ("Required", "Forbidden", "TooLong", "TooMany") and self.value is not OMITTED:
+        if self.type not in _WITHOUT_VALUE and self.value is not OMITTED:
             head += f": {render_value(self.value)}"
         return f"{head}: {self.detail}" if self.detail else head
 

@@ -19,7 +19,6 @@ from fairlead.apiserver.watchcache.cache import Entry
 from fairlead.machinery.kinds.checks import check_struct
 from fairlead.machinery.kinds.decode import Target as Body
 from fairlead.machinery.kinds.decode import decode_tree_as, encode, to_tree
-from fairlead.machinery.values.selectors import from_label_selector, from_map, render
 from fairlead.machinery.values.status import invalid, invalid_object
 
 SCALE = Body(Scale, "Scale", "autoscaling/v1")
@@ -66,7 +65,7 @@ class ScaleSubresource:
             obj = entry.decode()
             obj.metadata.resourceVersion = scale.metadata.resourceVersion
             obj.metadata.uid = scale.metadata.uid or obj.metadata.uid
-            obj.spec.replicas = scale.spec.replicas
+            call.target.resource.kind.scale_fields.write(obj, scale.spec.replicas)
             return Candidate(obj, through="scale", admitted=True)
 
         return change
@@ -81,10 +80,14 @@ class ScaleSubresource:
             sent = decode_tree_as(SCALE, tree, validation=options.validation).obj
             before = sent.spec.replicas
             scale = await self._admitted(call, sent, entry, options)
-            replicas = {"replicas": scale.spec.replicas} if says or scale.spec.replicas != before else {}
-            version = scale.metadata.resourceVersion
-            config: dict[str, Any] = {"metadata": {"resourceVersion": version} if version else {}, "spec": replicas}
-            kind = call.target.resource.kind
+            kind, version = call.target.resource.kind, scale.metadata.resourceVersion
+            config: dict[str, Any] = {"metadata": {"resourceVersion": version} if version else {}}
+            *above, last = kind.scale_fields.path
+            inner = config
+            for name in above:
+                inner = inner.setdefault(name, {})
+            if says or scale.spec.replicas != before:
+                inner[last] = scale.spec.replicas
             candidate = await self._applier.change(kind, config, options, through="scale")(entry)
             candidate.admitted = True
             return candidate
@@ -103,16 +106,14 @@ class ScaleSubresource:
 
 
 def scale_of(entry: Entry) -> Scale:
-    """Returns the Scale of an object; the selector of a ReplicationController is a plain map."""
-    obj = entry.decode()
+    """Returns the Scale of an object."""
+    obj, fields = entry.decode(), entry.form.kind.scale_fields
     meta = obj.metadata
     scale = Scale(kind="Scale", apiVersion="autoscaling/v1")
     for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp"):
         setattr(scale.metadata, name, getattr(meta, name))
-    scale.spec = ScaleSpec(replicas=obj.spec.replicas if obj.spec.replicas is not None else 1)
-    selector = obj.spec.selector
-    requirements = from_map(selector) if isinstance(selector, dict) else from_label_selector(selector)
-    scale.status = ScaleStatus(replicas=obj.status.replicas or 0, selector=render(requirements))
+    scale.spec = ScaleSpec(replicas=fields.replicas(obj))
+    scale.status = ScaleStatus(replicas=fields.current(obj), selector=fields.selector(obj))
     return scale
 
 

@@ -13,6 +13,7 @@ from fairlead.apiserver.serialization.protobuf import MAGIC
 from fairlead.apiserver.serialization.protobuf.numbers import Message, table_of
 from fairlead.base.duration import render_duration
 from fairlead.base.instant import Instant, render_micro_time, render_time
+from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Schema, TypeInfo
 from fairlead.machinery.values.status import StatusError, bad_request
 
@@ -92,7 +93,8 @@ def _put(tree: dict[str, Any], name: str, info: TypeInfo, value: Any) -> None:
 def _value(info: TypeInfo, value: Any) -> Any:
     match info.shape:
         case "struct" if info.schema is not None:
-            return _message(info.schema, value)
+            form = info.marker(Alternative)
+            return _message(info.schema, value) if form is None else _alternative(info, form, value)
         case "string":
             return _text(info.format, value)
         case "bool":
@@ -113,6 +115,17 @@ def _value(info: TypeInfo, value: Any) -> Any:
         case _:
             raw = dict(_wire(value)).get(1)
             return msgspec.json.decode(raw) if raw else None
+
+
+def _alternative(info: TypeInfo, form: Alternative, value: bytes) -> Any:
+    """Returns a struct, or the other form that it may have."""
+    assert info.schema is not None
+    other: Any = [] if form.other is list else False
+    for number, one in _wire(value):
+        if number == form.struct_number:
+            return _message(info.schema, one)
+        other = [*other, _message(info.schema, one)] if form.other is list else bool(one)
+    return other
 
 
 def _text(format: str, value: bytes) -> str | None:

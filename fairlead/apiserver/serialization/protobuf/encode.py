@@ -21,6 +21,7 @@ import msgspec
 from fairlead.apiserver.serialization.protobuf import MAGIC
 from fairlead.apiserver.serialization.protobuf.numbers import Message, table_of
 from fairlead.base.duration import parse_duration
+from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Schema, TypeInfo, per_schema
 
 Encode = Callable[[Any], bytes]
@@ -140,7 +141,8 @@ def _payload(info: TypeInfo) -> Encode:
     """Returns a function from a value to the content of a length-delimited field."""
     match info.shape:
         case "struct" if info.schema is not None:
-            return encoder_of(info.schema) or _nothing
+            form = info.marker(Alternative)
+            return _alternative(info, form) if form is not None else encoder_of(info.schema) or _nothing
         case "string":
             return _TEXTS.get(info.format, str.encode)
         case "bytes":
@@ -153,6 +155,22 @@ def _payload(info: TypeInfo) -> Encode:
             return _field(1, info)  # a list within a map is a message with the field `items`
         case _:
             return _raw
+
+
+def _alternative(info: TypeInfo, form: Alternative) -> Encode:
+    """Returns the encoder of a struct that may have another form: a message with a field for each form."""
+    assert info.schema is not None
+    of_struct = encoder_of(info.schema) or _nothing
+
+    def encode(value: Any) -> bytes:
+        if isinstance(value, bool):
+            return varint(form.other_number << 3) + varint(int(value))
+        if isinstance(value, list):
+            return b"".join(delimited(form.other_number, of_struct(one)) for one in value)
+        allows = varint(form.other_number << 3) + b"\x01" if form.other is bool else b""
+        return allows + delimited(form.struct_number, of_struct(value))
+
+    return encode
 
 
 def _nothing(_: Any) -> bytes:

@@ -15,7 +15,7 @@ import re
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.schemas.schema import Schema
 
-_TOKEN = re.compile(r"(\w+)=(\d+)|(\d+)\(|\)")
+_TOKEN = re.compile(r"([\w$-]+)=(\d+)|(\d+)\(|\)")
 
 
 @dataclass(frozen=True, slots=True)
