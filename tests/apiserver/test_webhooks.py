@@ -390,6 +390,7 @@ async def test_warnings_reach_the_client_and_annotations_the_record(api: Api) ->
             "mutation.webhook.admission.k8s.io/round_0_index_0": (
                 '{"configuration":"m","webhook":"m.example.com","mutated":true}'
             ),
+            "pod-security.kubernetes.io/enforce-policy": "privileged:latest",
             "x.example.com/k": "v",
         }
     ]
