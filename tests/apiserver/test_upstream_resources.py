@@ -9,24 +9,13 @@ from .harness import Api, Tree, story
 
 _FACTS = Path(__file__).parent / "upstream_resources.txt"
 ABSENT = {
-    "v1 bindings",
-    "v1 componentstatuses",
-    "v1 podtemplates",
     "v1 pods/resize",
-    "apiextensions.k8s.io/v1 customresourcedefinitions",
-    "apiextensions.k8s.io/v1 customresourcedefinitions/status",
     "authentication.k8s.io/v1 selfsubjectreviews",
     "authentication.k8s.io/v1 tokenreviews",
     "authorization.k8s.io/v1 localsubjectaccessreviews",
     "authorization.k8s.io/v1 selfsubjectaccessreviews",
     "authorization.k8s.io/v1 selfsubjectrulesreviews",
     "authorization.k8s.io/v1 subjectaccessreviews",
-    "autoscaling/v1 horizontalpodautoscalers",
-    "autoscaling/v1 horizontalpodautoscalers/status",
-    "autoscaling/v2 horizontalpodautoscalers",
-    "autoscaling/v2 horizontalpodautoscalers/status",
-    "policy/v1 poddisruptionbudgets",
-    "policy/v1 poddisruptionbudgets/status",
 }
 """Resources that may be absent; those of them that are served are compared with upstream's, too."""
 
