@@ -75,6 +75,18 @@ def declarations() -> set[str]:
     return found
 
 
+def kind_comparisons(tree: ast.AST) -> Iterator[str]:
+    """Yields the comparisons with a constant that holds a built-in kind, except those of admission plug-ins."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "AdmissionPlugin" for base in node.bases):
+            continue
+        yield from kind_comparisons(node)
+        if isinstance(node, ast.Compare):
+            operands = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+            if any(isinstance(part, ast.Name) and part.id in declarations() for part in operands):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
 def _names_a_kind(sides: list[ast.expr]) -> bool:
     reads = any(isinstance(side, ast.Attribute) and side.attr in IDENTIFYING for side in sides)
     texts = {node.value for side in sides for node in ast.walk(side) if isinstance(node, ast.Constant)}
@@ -85,6 +97,23 @@ def _names_a_kind(sides: list[ast.expr]) -> bool:
 @pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_generic_module_tests_for_no_particular_kind(path: Path) -> None:
     assert list(kind_tests(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.slow
+def test_the_api_server_compares_with_a_particular_kind_in_admission_plugins_only() -> None:
+    """Plug-ins are about particular kinds by their nature; a subresource is dispatched by what the kind declares."""
+    found = {
+        str(path.relative_to(ROOT)): comparisons
+        for path in [*ROOT.glob("apiserver/**/*.py"), *ROOT.glob("runtime/**/*.py"), *ROOT.glob("cli/**/*.py")]
+        if not path.is_relative_to(ROOT / "apiserver/admission")
+        and (comparisons := list(kind_comparisons(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("text", ["if kind is POD: pass", "if kind in (POD, SERVICE): pass"])
+def test_the_check_finds_a_comparison_with_a_kind(text: str) -> None:
+    assert list(kind_comparisons(ast.parse(text)))
 
 
 @pytest.mark.slow

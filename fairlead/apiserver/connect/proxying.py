@@ -28,7 +28,7 @@ _KUBELET_PORT = 10250
 
 
 class Proxies:
-    """Finds the backends of proxied requests."""
+    """Finds the backends of proxied requests. Each subresource `proxy` is given the method for its kind."""
 
     def __init__(self, resources: Resources, *, rng: random.Random) -> None:
         self._pods = resources.of(POD)
@@ -37,17 +37,9 @@ class Proxies:
         self._slices = resources.of(ENDPOINT_SLICE)
         self._rng = rng
 
-    def locate(self, target: Target) -> Forward:
-        """Returns the backend. Raises StatusError 400, 404, 503."""
-        kind = target.resource.kind
-        scheme, name, port = split(target.name, kind.singular or kind.plural)
-        if kind is SERVICE:
-            return self._service(target, scheme, name, port)
-        if kind is POD:
-            return self._pod(target, scheme, name, port)
-        return self._node(scheme, name, port)
-
-    def _service(self, target: Target, scheme: str, name: str, port: str) -> Forward:
+    def of_service(self, target: Target) -> Forward:
+        """Returns a ready endpoint of a Service. Raises StatusError 400, 404, 503."""
+        scheme, name, port = split(target.name, "service")
         service: Service = self._services.find(target.namespace, name).decode()
         if (number := natural(port)) is not None:
             service_port = next((p for p in service.spec.ports if p.port == number), None)
@@ -68,7 +60,9 @@ class Proxies:
             piece: EndpointSlice = entry.decode()
             yield from ready_addresses(port, [piece])
 
-    def _pod(self, target: Target, scheme: str, name: str, port: str) -> Forward:
+    def of_pod(self, target: Target) -> Forward:
+        """Returns a port of a Pod. Raises StatusError 400, 404."""
+        scheme, name, port = split(target.name, "pod")
         pod: Pod = self._pods.find(target.namespace, name).decode()
         number = _port_number(port)
         if not port:
@@ -76,7 +70,9 @@ class Proxies:
             number = next(declared, 443 if scheme == "https" else 80)
         return _forward(scheme, pod.status.podIP, number)
 
-    def _node(self, scheme: str, name: str, port: str) -> Forward:
+    def of_node(self, target: Target) -> Forward:
+        """Returns a port of a node. Raises StatusError 400, 404."""
+        scheme, name, port = split(target.name, "node")
         node: Node = self._nodes.find("", name).decode()
         address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
         kubelet = node.status.daemonEndpoints.kubeletEndpoint.Port or _KUBELET_PORT

@@ -42,7 +42,7 @@ def built_in_subresources(
         PodStreamSubresource("exec", "PodExecOptions", kubelet, admission),
         PodStreamSubresource("attach", "PodAttachOptions", kubelet, admission),
         PodStreamSubresource("portforward", "PodPortForwardOptions", kubelet, admission),
-        ProxySubresource("PodProxyOptions", proxies, admission),
-        ProxySubresource("ServiceProxyOptions", proxies, admission),
-        ProxySubresource("NodeProxyOptions", proxies, admission),
+        ProxySubresource("PodProxyOptions", proxies.of_pod, admission),
+        ProxySubresource("ServiceProxyOptions", proxies.of_service, admission),
+        ProxySubresource("NodeProxyOptions", proxies.of_node, admission),
     ]

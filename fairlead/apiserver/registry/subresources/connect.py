@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 from multidict import MultiDict, MultiDictProxy
 
 from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.connect.kubelet import Kubelet
-from fairlead.apiserver.connect.proxying import Proxies
-from fairlead.apiserver.model import Outcome
+from fairlead.apiserver.model import Forward, Outcome
 from fairlead.apiserver.registry.subresources.table import Call
+from fairlead.apiserver.watchcache.target import Target
 
 
 class LogSubresource:
@@ -46,12 +48,12 @@ class ProxySubresource:
 
     any_method = True
 
-    def __init__(self, body: str, proxies: Proxies, admission: AdmissionChain) -> None:
+    def __init__(self, body: str, locate: Callable[[Target], Forward], admission: AdmissionChain) -> None:
         self.subresource = ("proxy", body)
-        self._proxies = proxies
+        self._locate = locate
         self._admission = admission
 
     async def handle(self, call: Call) -> Outcome:
         options = MultiDictProxy(MultiDict(call.request.query))  # the backend receives the query unchanged
         await self._admission.review(call.attributes("CONNECT", options))
-        return self._proxies.locate(call.target)
+        return self._locate(call.target)
