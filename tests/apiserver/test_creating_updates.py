@@ -28,7 +28,7 @@ def test_these_kinds_are_created_by_a_put_and_these_need_a_version() -> None:
         *("csidrivers", "csinodes", "csistoragecapacities", "volumeattachments"),
         *("mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"),
         *("validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations"),
-        *("apiservices", "leases", "poddisruptionbudgets", "runtimeclasses"),
+        *("apiservices", "customresourcedefinitions", "leases", "poddisruptionbudgets", "runtimeclasses"),
     }
 
 
