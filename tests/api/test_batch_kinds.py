@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Any
 
 import msgspec
@@ -489,6 +490,15 @@ def test_a_name_of_a_cron_job_leaves_room_for_the_names_of_its_jobs() -> None:
     assert [str(e) for e in errors] == [
         f'metadata.name: Invalid value: "{"x" * 53}": must be no more than 52 characters'
     ]
+
+
+def test_time_zones_are_known_on_a_machine_without_a_database_of_them() -> None:
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        assert wrong(CRON_JOB, cron_job(timeZone="America/Argentina/Ushuaia")) == []
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 def test_a_schedule_lists_the_values_of_each_field() -> None:

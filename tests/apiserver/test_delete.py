@@ -92,6 +92,23 @@ async def test_the_propagation_policy_becomes_a_finalizer(api: Api) -> None:
 
 
 @story
+async def test_jobs_and_replication_controllers_orphan_their_pods_unless_the_request_says_otherwise(api: Api) -> None:
+    pod: Tree = {"spec": {"restartPolicy": "Never", "containers": [{"name": "web", "image": "fairlead/web"}]}}
+    controlled = {"metadata": {"labels": {"app": "web"}}, "spec": pod["spec"] | {"restartPolicy": "Always"}}
+    jobs, controllers = "/apis/batch/v1/namespaces/default/jobs", "/api/v1/namespaces/default/replicationcontrollers"
+    for collection, spec in ((jobs, {"template": pod}), (controllers, {"replicas": 0, "template": controlled})):
+        for name, options, finalizer in (
+            ("a", {}, "orphan"),
+            ("b", {"propagationPolicy": "Foreground"}, "foregroundDeletion"),
+            ("c", {"propagationPolicy": "Background"}, ""),
+        ):
+            await api.ok("POST", collection, {"metadata": {"name": name}, "spec": spec})
+            await api.ok("DELETE", f"{collection}/{name}", options)
+            left = await api.call("GET", f"{collection}/{name}")
+            assert (left.status, finalizer.encode() in left.body) == (200 if finalizer else 404, True)
+
+
+@story
 async def test_preconditions_must_hold(api: Api) -> None:
     created = await api.ok("POST", CONFIG_MAPS, config_map("a"))
     path, uid = f"{CONFIG_MAPS}/a", created["metadata"]["uid"]

@@ -9,12 +9,12 @@ import msgspec
 
 from fairlead.api.core.amounts import canonical_text, value
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
-from fairlead.api.meta.columns import NAME, UNSET
+from fairlead.api.meta.columns import CREATED_AT, NAME
 from fairlead.api.meta.rules import NOT_NEGATIVE, label_selector
 from fairlead.api.meta.types import LabelSelector, Object, Quantity
 from fairlead.api.storage.csistoragecapacity import CSI_STORAGE_CAPACITY
 from fairlead.machinery.kinds.declared import define
-from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Strategy
+from fairlead.machinery.kinds.kind import Doc, Immutable, Strategy
 from fairlead.machinery.values import names, quantity
 from fairlead.machinery.values.status import FieldError, invalid
 
@@ -74,19 +74,7 @@ define(
     Strategy(
         type=CSIStorageCapacity,
         unconditional_update=False,
-        columns=(
-            NAME,
-            Column(
-                "StorageClassName",
-                lambda found, _: found.storageClassName,
-                doc="Name of the StorageClass that the report is about.",
-            ),
-            Column(
-                "Capacity",
-                lambda found, _: UNSET if found.capacity is None else str(found.capacity),
-                doc="Free space for volumes of the class.",
-            ),
-        ),
+        columns=(NAME, CREATED_AT),
         default=_default,
         rules=_rules,
         warnings=_warnings,
