@@ -33,6 +33,7 @@ from fairlead.apiserver.background.customresources import CustomResources
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
 from fairlead.apiserver.background.inert import InertKinds
+from fairlead.apiserver.background.policystatus import PolicyStatus
 from fairlead.apiserver.background.protection import StorageProtection
 from fairlead.apiserver.background.quotas import QuotaStatus
 from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
@@ -132,6 +133,7 @@ class ApiServer:
         self._policy = DefaultPolicy(resources, writers)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
         self._quotas = QuotaStatus(resources, quotas, writers.updater)
+        self._policy_status = PolicyStatus(resources, scheme, writers.updater)
         self._protection = StorageProtection(resources, writers.updater)
         self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
@@ -206,6 +208,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
+        self._nursery.spawn(keep_running("admission policies", self._policy_status.run, log=self._log))
         self._nursery.spawn(keep_running("storage protection", self._protection.run, log=self._log))
         self._nursery.spawn(keep_running("quotas", self._quotas.run, log=self._log))
         self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
@@ -409,3 +410,57 @@ async def test_a_user_without_rights_is_seen_by_the_authorizer(api: Api) -> None
     api.user = User("system:kube-controller-manager", ("system:authenticated",))
     response = await api.call("PATCH", f"{CONFIG_MAPS}/a", {"data": {"b": "c"}}, content_type=MERGE)
     assert response.status in (403, 422)
+
+
+async def checked(api: Api, name: str) -> list[Tree]:
+    """Returns the warnings in a policy's status, once the types are checked."""
+    for _ in range(200):
+        status = (await api.ok("GET", f"{POLICIES}/{name}")).get("status", {})
+        if "typeChecking" in status:
+            assert status["observedGeneration"] == 1
+            return list(status["typeChecking"].get("expressionWarnings", []))
+        await asyncio.sleep(0.01)
+    raise AssertionError("the types are not checked in time")
+
+
+@story
+async def test_the_status_tells_errors_of_types(api: Api) -> None:
+    constraints = matching(OF_DEPLOYMENTS)
+    validations = [
+        {
+            "expression": "object.spec.replicas > '1'",
+            "messageExpression": "'wants replicas > 1, got ' + object.spec.replicas",
+        },
+        {"expression": "object.spec.maxRetries < 10"},
+        {"expression": "variables.replicas > 1 && oldObject.metadata.creationTimestamp < timestamp(request.name)"},
+        {"expression": "object.metadata.labels.all(key, key.startsWith('a'))"},
+        {"expression": "variables.replicas == 'x'"},
+    ]
+    variables = [{"name": "replicas", "expression": "object.spec.replicas"}]
+    body = policy("p", matchConstraints=constraints, validations=validations, variables=variables)
+    await api.ok("POST", POLICIES, body)
+    warnings = await checked(api, "p")
+    assert [one["fieldRef"] for one in warnings] == [
+        "spec.validations[0].expression",
+        "spec.validations[0].messageExpression",
+        "spec.validations[1].expression",
+        "spec.validations[4].expression",
+    ]
+    assert warnings[0]["warning"] == (
+        "apps/v1, Kind=Deployment: compilation failed: ERROR: <input>:1:22: "
+        "found no matching overload for '_>_' applied to '(int, string)'\n"
+        " | object.spec.replicas > '1'\n"
+        " | .....................^\n"
+    )
+    assert "found no matching overload for '_+_' applied to '(string, int)'" in warnings[1]["warning"]
+    assert "undefined field 'maxRetries'" in warnings[2]["warning"]
+    assert "'_==_' applied to '(int, string)'" in warnings[3]["warning"]
+
+
+@story
+async def test_policies_with_right_types_have_a_status_without_warnings(api: Api) -> None:
+    validations = valid("object.spec.replicas > 1")
+    await api.ok("POST", POLICIES, policy("p", matchConstraints=matching(OF_DEPLOYMENTS), validations=validations))
+    anything = OF_DEPLOYMENTS | {"resources": ["*"]}
+    await api.ok("POST", POLICIES, policy("q", matchConstraints=matching(anything), validations=valid("object.x == 1")))
+    assert await checked(api, "p") == await checked(api, "q") == []

@@ -43,7 +43,9 @@ def expression_errors(
         yield invalid(path, expression, str(e))
 
 
-def variable_types(variables: Sequence[NamedExpression], *, params: bool) -> dict[str, Type]:
+def variable_types(
+    variables: Sequence[NamedExpression], *, params: bool, known_as: Mapping[str, Type] | None = None
+) -> dict[str, Type]:
     """Returns the types of variables; each may use those before it. A variable with an error has any type, because
     the error is reported for the variable."""
     from fairlead.cel.types import DYN
@@ -52,7 +54,7 @@ def variable_types(variables: Sequence[NamedExpression], *, params: bool) -> dic
     for variable in variables:
         try:
             known[variable.name] = compile_expression(
-                variable.expression, result="any", params=params, variables=known
+                variable.expression, result="any", params=params, variables=known, known_as=known_as
             ).type
         except ValueError:
             known[variable.name] = DYN
@@ -66,12 +68,16 @@ def compile_expression(
     params: bool,
     authorizer: bool = True,
     variables: Mapping[str, Type] | None = None,
+    known_as: Mapping[str, Type] | None = None,
 ) -> Program:
-    """Compiles an expression. Raises ValueError with upstream's text."""
+    """Compiles an expression; `known_as` has the types of `object`, `oldObject` and `params`, which have any type
+    otherwise. Raises ValueError with upstream's text."""
     from fairlead.cel.environment import CompileError
 
     patch = result in ("object", "patch")
     environment = _environment(params, authorizer, patch)
+    if known_as:
+        environment = environment.extended(known_as)
     if variables is not None:
         from fairlead.cel import types
 
