@@ -220,3 +220,13 @@ async def test_a_limit_below_one_is_none(api: Api) -> None:
         listed = await api.ok("GET", CONFIG_MAPS, query={"limit": limit})
         assert [item["metadata"]["name"] for item in listed["items"]] == ["a"]
         assert "continue" not in listed["metadata"]
+
+
+@story
+async def test_items_of_a_list_do_not_repeat_kind_and_version(api: Api) -> None:
+    await some(api, 2)
+    one = await api.ok("GET", f"{CONFIG_MAPS}/m0")
+    listing = await api.ok("GET", CONFIG_MAPS)
+    assert listing["kind"] == "ConfigMapList"
+    assert {"kind": "ConfigMap", "apiVersion": "v1"} | listing["items"][0] == one
+    assert "kind" not in listing["items"][0]

@@ -46,11 +46,20 @@ class Renderer:
             return table(self.kind, rows, now=self._clock.now(), include_object=self._include, metadata=metadata)
         if self.form == "Object":
             head = f'{{"kind":"{self.kind.list_kind}","apiVersion":"{self.kind.api_version}","metadata":'
-            items = [entry.raw for entry in entries]
+            items = self._items(entries)
         else:
             head = '{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":'
-            items = [partial_metadata(entry.raw) for entry in entries]
-        return b'%b%b,"items":[%b]}\n' % (head.encode(), metadata, b",".join(items))
+            items = b",".join([partial_metadata(entry.raw) for entry in entries])
+        return b'%b%b,"items":[%b]}\n' % (head.encode(), metadata, items)
+
+    def _items(self, entries: Sequence[Entry]) -> bytes:
+        """Returns the items of a list. Those of built-in kinds do not repeat kind and apiVersion, as in upstream, whose
+        typed clients compare them with other answers."""
+        if self.kind.own_codec is not None:
+            return b",".join([entry.raw for entry in entries])
+        skipped = len(f'{{"kind":"{self.kind.kind}","apiVersion":"{self.kind.api_version}",')
+        items = b",{".join([entry.raw[skipped:] for entry in entries])
+        return b"{" + items if items else b""
 
     def events(self) -> EventWriter:
         """Returns the writer of watch events."""
