@@ -35,6 +35,7 @@ GENERIC = (
 )
 """Folders and files of code that treats all kinds alike."""
 OWN_BODIES = {
+    "apiserver/registry/reviews.py": "the answers of the review kinds",
     "apiserver/registry/subresources/binding.py": "a subresource of Pods",
     "apiserver/registry/subresources/eviction.py": "a subresource of Pods",
     "apiserver/registry/subresources/finalize.py": "a subresource of Namespaces",

@@ -21,6 +21,13 @@ from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.apps.replicaset.kind import REPLICA_SET
 from fairlead.api.apps.statefulset import STATEFUL_SET
+from fairlead.api.authentication import SELF_SUBJECT_REVIEW, TOKEN_REVIEW
+from fairlead.api.authorization import (
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+)
 from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
 from fairlead.api.autoscaling.horizontalpodautoscalerv1 import HORIZONTAL_POD_AUTOSCALER_V1
 from fairlead.api.batch.cronjob import CRON_JOB
@@ -114,6 +121,12 @@ KINDS: tuple[Kind[Any], ...] = (
     IP_ADDRESS,
     NETWORK_POLICY,
     SERVICE_CIDR,
+    SELF_SUBJECT_REVIEW,
+    TOKEN_REVIEW,
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
     ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE,

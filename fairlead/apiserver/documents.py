@@ -10,6 +10,7 @@ import platform
 from typing import Any
 
 from fairlead.apiserver.aggregation.registry import Aggregation
+from fairlead.apiserver.auth import issuer
 from fairlead.apiserver.health import PATHS as HEALTH
 from fairlead.apiserver.serialization import openapi_proto
 from fairlead.machinery.kinds.decode import encode
@@ -152,7 +153,7 @@ class Documents:
         groups = sorted({kind.group for kind in self._kinds if kind.group})
         versions = [v for v in self._group_versions() if "/" in v]
         paths = ["/api", "/api/v1", "/apis", *(f"/apis/{g}" for g in groups), *(f"/apis/{v}" for v in versions)]
-        return sorted([*paths, *HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"])
+        return sorted([*paths, *HEALTH, *issuer.PATHS, "/metrics", "/openapi/v2", "/openapi/v3", "/version"])
 
 
 def _path_of(kind: Kind[Any]) -> str:

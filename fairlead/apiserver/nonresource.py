@@ -1,11 +1,12 @@
-"""Answers every request that is not about objects: health, version, discovery, OpenAPI, metrics, reviews."""
+"""Answers every request that is not about objects: health, version, discovery, OpenAPI, metrics, issuer of tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from fairlead.apiserver.aggregation.registry import Aggregation
-from fairlead.apiserver.auth.reviews import Reviews
+from fairlead.apiserver.auth import issuer
+from fairlead.apiserver.auth.issuer import IssuerDocuments
 from fairlead.apiserver.documents import Documents
 from fairlead.apiserver.health import PATHS as HEALTH
 from fairlead.apiserver.health import health_response
@@ -23,14 +24,14 @@ class NonResourceHandler:
     def __init__(
         self,
         scheme: Scheme,
-        reviews: Reviews,
+        documents: IssuerDocuments,
         aggregation: Aggregation,
         *,
         version: str,
         metrics: Metrics,
         ready: Callable[[], dict[str, bool]],
     ) -> None:
-        self._reviews = reviews
+        self._issuer = documents
         self._metrics = metrics
         self._ready = ready
         self._documents = Documents(scheme, aggregation, version=version)
@@ -38,15 +39,14 @@ class NonResourceHandler:
     async def handle(self, request: Request, user: User) -> Outcome:
         """Answers the request. Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
-        if request.method == "POST" and path in self._reviews:
-            negotiate_form(request.headers.get("accept", ""), tables=False)
-            return json_response(await self._reviews.answer(path, request, user), 201)
-        if path in self._reviews or (request.method not in ("GET", "HEAD") and self._is_served(path)):
+        if request.method not in ("GET", "HEAD") and self._is_served(path):
             raise method_not_allowed()
         if request.method not in ("GET", "HEAD"):
             raise no_such_resource()
         if path.startswith(HEALTH):
             return health_response(path, request, self._ready())
+        if path in issuer.PATHS:
+            return self._issuer.answer(path)
         if path == "/metrics":
             return Response(200, self._metrics.render(), {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
         document = self._documents.response(path, request)
@@ -55,4 +55,4 @@ class NonResourceHandler:
         return document
 
     def _is_served(self, path: str) -> bool:
-        return path.startswith(HEALTH) or path == "/metrics" or self._documents.get(path) is not None
+        return path.startswith(HEALTH) or path in ("/metrics", *issuer.PATHS) or self._documents.get(path) is not None

@@ -24,9 +24,10 @@ from fairlead.apiserver.auth.authentication import (
     TokenAuthenticator,
 )
 from fairlead.apiserver.auth.authorization import AuthorizerChain
+from fairlead.apiserver.auth.issuer import IssuerDocuments
 from fairlead.apiserver.auth.modes import authorizers_of, role_based
-from fairlead.apiserver.auth.reviews import Reviews
 from fairlead.apiserver.auth.tokenrequest import TokenIssuer
+from fairlead.apiserver.auth.tokens import Tokens
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
 from fairlead.apiserver.background.customresources import CustomResources
@@ -51,6 +52,7 @@ from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.read import Reader
+from fairlead.apiserver.registry.reviews import Reviews
 from fairlead.apiserver.registry.subresources.binding import BindingSubresource, PostedBindings
 from fairlead.apiserver.registry.subresources.builtin import Backends, built_in_subresources
 from fairlead.apiserver.registry.verbs import Verbs
@@ -101,7 +103,8 @@ class ApiServer:
         self._kubelet = Kubelet(resources, tls=settings.kubelet_tls)
         self._webhooks = WebhookCaller(ServiceResolver(resources, rng=rng))
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
-        self._tokens = TokenAuthenticator(resources, key=settings.sa_key, audience=issuer, clock=clock)
+        tokens = Tokens(settings.token_keys)
+        self._tokens = TokenAuthenticator(resources, tokens, issuer=issuer, clock=clock)
         self._authenticators = AuthenticatorChain(
             [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens]
         )
@@ -138,8 +141,8 @@ class ApiServer:
         self._flow_control = FlowControl(resources, writers.creator, writers.updater, clock=clock)
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
-        tokens = TokenIssuer(resources, key=settings.sa_key, issuer=issuer, clock=clock, ids=ids)
-        backends = Backends(self._kubelet, Proxies(resources, rng=rng), tokens)
+        token_issuer = TokenIssuer(resources, tokens, issuer=issuer, clock=clock, ids=ids)
+        backends = Backends(self._kubelet, Proxies(resources, rng=rng), token_issuer)
         served = built_in_subresources(writers, backends, admission, clock=clock)
         components = {STORE: store_check(store), **settings.extensions.components}
         self._verbs = Verbs(
@@ -153,11 +156,12 @@ class ApiServer:
                 [PostedBindings(resources, BindingSubresource(writers.updater, admission, clock=clock))],
                 clock=clock,
             ),
+            Reviews(self._authorizers, self._tokens, issuer=issuer, clock=clock),
             clock=clock,
         )
         nonresource = NonResourceHandler(
             scheme,
-            Reviews(self._authorizers),
+            IssuerDocuments(settings.token_keys, issuer=issuer, address=settings.advertised),
             self._aggregation,
             version=settings.version,
             metrics=metrics,

@@ -6,6 +6,7 @@ import ipaddress
 import ssl
 
 from fairlead.apiserver.allocation.addresspool import Network
+from fairlead.apiserver.auth.keyset import KeySet
 from fairlead.apiserver.auth.modes import AuthorizationMode
 from fairlead.apiserver.extensions import Extensions
 from fairlead.base.dataclass import dataclass, field
@@ -46,8 +47,8 @@ class ApiSettings:
     """One range, or one of each family separated by a comma: the first is the cluster's primary family."""
     node_port_range: tuple[int, int] = (30000, 32767)
     """First and last port, both included."""
-    sa_key: bytes
-    """HMAC key of service-account tokens."""
+    token_keys: KeySet
+    """The keys of service-account tokens."""
     ca_pem: str = ""
     kubelet_tls: ssl.SSLContext | None = None
     """Client side of the connections to the nodes' kubelet API; without it logs and exec answer 503."""
@@ -58,6 +59,12 @@ class ApiSettings:
     authorization_mode: AuthorizationMode = "RBAC"
     version: str = GIT_VERSION
     extensions: Extensions = field(default_factory=Extensions)
+
+    @property
+    def advertised(self) -> str:
+        """Returns address and port at which Pods reach this server."""
+        host = f"[{self.advertise_address}]" if ":" in self.advertise_address else self.advertise_address
+        return f"{host}:{self.advertise_port}"
 
     @property
     def service_networks(self) -> list[Network]:

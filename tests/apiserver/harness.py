@@ -26,12 +26,14 @@ from fairlead.runtime.typed import ApiClient
 from fairlead.store.memory import MemoryStore
 from fairlead.store.model import Store
 
-KEY = b"k" * 32
+from .tokenkeys import KEYS
+
 Tree = dict[str, Any]
 
 
 def settings(**overrides: Any) -> ApiSettings:
-    return ApiSettings(**({"advertise_address": "172.30.0.1", "sa_key": KEY} | overrides))
+    settings: dict[str, Any] = {"advertise_address": "172.30.0.1", "token_keys": KEYS}
+    return ApiSettings(**settings | overrides)
 
 
 @dataclass

@@ -54,6 +54,8 @@ async def test_discovery_names_every_path_that_the_root_lists(api: Api) -> None:
         "apiextensions.k8s.io",
         "apiregistration.k8s.io",
         "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
         "autoscaling",
         "batch",
         "certificates.k8s.io",

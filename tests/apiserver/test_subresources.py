@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import string
 from dataclasses import replace
 
-import pytest
-from multidict import CIMultiDict
-
-from fairlead.apiserver.auth import tokens
-from fairlead.apiserver.auth.authentication import Credentials
 from fairlead.apiserver.model import ANONYMOUS
-from fairlead.base.base64url import encode_base64url
 from fairlead.machinery.values.status import StatusError
 
-from .harness import DEPLOYMENTS, JSON_PATCH, KEY, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
+from .harness import DEPLOYMENTS, JSON_PATCH, MERGE, PODS, STRATEGIC, Api, deployment, pod, story
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
@@ -101,101 +93,6 @@ async def test_eviction_deletes_with_the_options_in_it(api: Api) -> None:
     await api.ok("POST", PODS, pod("a", nodeName="n1"))
     await api.ok("POST", f"{PODS}/a/eviction", {"deleteOptions": {"gracePeriodSeconds": 4}})
     assert (await api.ok("GET", f"{PODS}/a"))["metadata"]["deletionGracePeriodSeconds"] == 4
-
-
-@story
-async def test_a_token_names_its_user_until_it_expires(api: Api) -> None:
-    asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"expirationSeconds": 600}})
-    token = asked["status"]["token"]
-    assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
-    authenticate = api.server._authenticators.authenticate
-    user = await authenticate(Credentials(None, {"authorization": f"Bearer {token}"}))
-    subprotocol = "base64url.bearer.authorization.k8s.io." + encode_base64url(token.encode()).decode()
-    browser = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-protocol": f"{subprotocol}, x"}
-    assert await authenticate(Credentials(None, CIMultiDict(browser))) == user
-    browser["sec-websocket-protocol"] = subprotocol
-    with pytest.raises(StatusError, match="Unauthorized"):
-        await authenticate(Credentials(None, CIMultiDict(browser)))
-    assert user.name == "system:serviceaccount:default:default"
-    assert "system:serviceaccounts:default" in user.groups
-    whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    found = await replace(api, user=user).ok("POST", whoami, {})
-    assert found["status"]["userInfo"]["username"] == user.name
-    api.clock.advance(601)
-    assert not _knows(api, token)
-
-
-@story
-async def test_a_token_outlives_a_clock_that_is_set_back_by_hours(api: Api) -> None:
-    asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}})
-    api.clock.advance(-20 * 3600)
-    assert _knows(api, asked["status"]["token"])
-
-
-@story
-async def test_a_token_dies_with_its_pod_and_its_account(api: Api) -> None:
-    made = await api.ok("POST", PODS, pod("a"))
-    ref = {"kind": "Pod", "apiVersion": "v1", "name": "a", "uid": made["metadata"]["uid"]}
-    bound = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"boundObjectRef": ref}})
-    free = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}})
-    assert _knows(api, bound["status"]["token"])
-    await api.ok("DELETE", f"{PODS}/a")
-    assert not _knows(api, bound["status"]["token"])
-    assert _knows(api, free["status"]["token"])
-    await api.ok("DELETE", f"{ACCOUNTS}/default")
-    await api.ok("POST", ACCOUNTS, {"metadata": {"name": "default"}})
-    assert not _knows(api, free["status"]["token"]), "the new account is another one"
-
-
-@story
-async def test_token_requests_are_checked(api: Api) -> None:
-    path = f"{ACCOUNTS}/default/token"
-    error = await api.error("POST", path, {"spec": {"expirationSeconds": 5}})
-    assert (error.code, "may not specify a duration less than 10 minutes" in error.message) == (422, True)
-    assert (await api.error("POST", f"{ACCOUNTS}/bob/token", {"spec": {}})).code == 404
-    ref = {"kind": "Pod", "apiVersion": "v1", "name": "nope"}
-    assert (await api.error("POST", path, {"spec": {"boundObjectRef": ref}})).code == 404
-
-
-def _knows(api: Api, token: str) -> bool:
-    try:
-        api.server._tokens.user_of_token(token)
-    except tokens.InvalidToken:
-        return False
-    return True
-
-
-@story
-async def test_forged_tokens_are_refused(api: Api) -> None:
-    good = (await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}}))["status"]["token"]
-    head, payload, signature = good.split(".")
-    now = api.clock.now()
-    claims = tokens.verify(good, KEY, audience="https://kubernetes.default.svc.cluster.local", now=now)
-    no_algorithm = encode_base64url(b'{"alg":"none"}').decode()
-    unsigned = f"{no_algorithm}.{payload}."
-    for bad in (tokens.sign(claims, b"other"), unsigned, f"{head}.{payload}.AAAA", "a.b.c", "x", "", f"{good}x"):
-        assert not _knows(api, bad), bad
-    other = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"audiences": ["vault"]}})
-    assert not _knows(api, other["status"]["token"])
-    assert signature
-
-
-@story
-async def test_a_token_has_one_spelling(api: Api) -> None:
-    good = (await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {}}))["status"]["token"]
-    for foreign in ("!", "=", "\n", "é", "~"):
-        for part in range(3):
-            parts = good.split(".")
-            parts[part] = parts[part][:7] + foreign + parts[part][7:]
-            assert not _knows(api, ".".join(parts)), (foreign, part)
-    head, payload, signature = good.split(".")
-    assert not _knows(api, f"{head}.{payload}.{signature}=")
-    # 32 bytes leave two bits of the last character unused: they are zero.
-    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
-    same_bytes = signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
-    assert base64.urlsafe_b64decode(same_bytes + "=") == base64.urlsafe_b64decode(signature + "=")
-    assert not _knows(api, f"{head}.{payload}.{same_bytes}")
-    assert _knows(api, good)
 
 
 @story

@@ -20,6 +20,7 @@ from fairlead.base.log import SILENT
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki, tls
 from fairlead.store.memory import MemoryStore
+from tests.apiserver.tokenkeys import KEYS
 
 _KUBECONFIG = """\
 apiVersion: v1
@@ -64,7 +65,7 @@ def _run(folder: Path, sock: socket.socket, ready: threading.Event, loop: asynci
     async def main() -> None:
         rng = random.Random(7)
         settings = ApiSettings(
-            advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem=(folder / "ca.crt").read_text(encoding="ascii")
+            advertise_address="172.30.0.1", token_keys=KEYS, ca_pem=(folder / "ca.crt").read_text(encoding="ascii")
         )
         server = ApiServer(
             MemoryStore(),

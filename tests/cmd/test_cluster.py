@@ -159,7 +159,7 @@ def test_file_modes_do_not_depend_on_the_users_umask(cluster: Cluster, umask: in
         cluster.up("--api-port", str(free_port()))
     finally:
         os.umask(before)
-    for file in ("store.db", "kubeconfig", "config.json", "run.json", "lock", "pki/sa.key"):
+    for file in ("store.db", "kubeconfig", "config.json", "run.json", "lock", "pki/service-account.key"):
         assert (cluster.state / file).stat().st_mode & 0o777 == 0o600, file
     token = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
     container = {

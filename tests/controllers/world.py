@@ -38,6 +38,7 @@ from fairlead.runtime.loop import Controller
 from fairlead.runtime.typed import ApiClient
 from fairlead.scheduler import loop as scheduler
 from fairlead.store.memory import MemoryStore
+from tests.apiserver.tokenkeys import KEYS
 from tests.controllers.factories import NOW, node
 
 START_S = 0.05
@@ -214,7 +215,7 @@ async def _over_server(story: Story, nodes: int, extensions: Extensions | None =
     problems: list[str] = []
     log = Log("", clock=clock, write=problems.append, level="error")
     settings = ApiSettings(
-        advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM", extensions=extensions or Extensions()
+        advertise_address="172.30.0.1", token_keys=KEYS, ca_pem="PEM", extensions=extensions or Extensions()
     )
     scheme = built_in()
     server = ApiServer(

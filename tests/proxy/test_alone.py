@@ -44,6 +44,7 @@ from fairlead.proxy.nftables.rules import TABLE
 from fairlead.runtime.http import HttpTransport
 from fairlead.runtime.typed import ApiClient
 from fairlead.store.memory import MemoryStore
+from tests.apiserver.tokenkeys import KEYS
 from tests.net.cluster import Pod, SmallCluster, ask_tcp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node_port_service, slice_of
@@ -75,7 +76,7 @@ def _fork(work: Callable[[], int]) -> int:
 
 async def _serve_api(folder: Path, ready: int) -> None:
     rng = random.Random(1)
-    settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32)
+    settings = ApiSettings(advertise_address="172.30.0.1", token_keys=KEYS)
     server = ApiServer(
         MemoryStore(), scheme=built_in(), settings=settings, clock=RealClock(), rng=rng, ids=RandomIds(rng), log=SILENT
     )

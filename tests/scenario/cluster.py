@@ -24,6 +24,7 @@ from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.typed import ApiClient
 from fairlead.store.memory import MemoryStore
+from tests.apiserver.tokenkeys import KEYS
 from tests.controllers.world import LoopClock, World, add_node
 from tests.proxy.backends import BOTH
 from tests.proxy.paths import NODES, ZONES
@@ -77,7 +78,7 @@ async def cluster(families: str) -> AsyncIterator[Cluster]:
     clock, rng, problems = LoopClock(), random.Random(7), list[str]()
     log = Log("", clock=clock, write=problems.append, level="error")
     scheme = built_in()
-    settings = ApiSettings(advertise_address="172.30.0.1", sa_key=b"k" * 32, ca_pem="PEM", service_cidr=CIDRS[families])
+    settings = ApiSettings(advertise_address="172.30.0.1", token_keys=KEYS, ca_pem="PEM", service_cidr=CIDRS[families])
     server = ApiServer(
         MemoryStore(), scheme=scheme, settings=settings, clock=clock, rng=rng, ids=RandomIds(rng), log=log
     )

@@ -6,18 +6,25 @@ certificate, the bearer token of a service account does. A request without crede
 
 from __future__ import annotations
 
+import base64
+import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
-from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.secret.kind import SECRET, Secret
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
-from fairlead.apiserver.auth import tokens
-from fairlead.apiserver.model import ANONYMOUS, User
+from fairlead.apiserver.auth.tokens import Claims, InvalidToken, LegacyClaims, Named, Tokens, check_times
+from fairlead.apiserver.model import ANONYMOUS, User, service_account
 from fairlead.apiserver.serialization.subprotocols import HEADER, token_in, wants_websocket
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
+from fairlead.base.instant import parse_time
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 
 
@@ -69,49 +76,105 @@ class CertificateAuthenticator:
         return credentials.certificate
 
 
-class TokenAuthenticator:
-    """Authenticates by the token of a service account. Implements `Authenticator`."""
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The user of a token, and the wanted audiences that the token is for."""
 
-    def __init__(self, resources: Resources, *, key: bytes, audience: str, clock: Clock) -> None:
+    user: User
+    audiences: tuple[str, ...]
+
+
+class TokenAuthenticator:
+    """Authenticates by the token of a service account. Implements `Authenticator`.
+
+    What must stay true: every use of a token checks that the account and the object to which the token is bound still
+    exist with the same uid; a token ends with them.
+    """
+
+    def __init__(self, resources: Resources, tokens: Tokens, *, issuer: str, clock: Clock) -> None:
+        self._resources = resources
         self._accounts = resources.of(SERVICE_ACCOUNT).cache
-        self._pods = resources.of(POD).cache
-        self._key = key
-        self._audience = audience
+        self._tokens = tokens
+        self._issuer = issuer
         self._clock = clock
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         try:
             token = _token(credentials.headers)
-            return self.user_of_token(token) if token else None
-        except (tokens.InvalidToken, ValueError) as e:
+            return self.check(token, (self._issuer,)).user if token else None
+        except (InvalidToken, ValueError) as e:
             raise unauthorized() from e
 
-    def user_of_token(self, token: str) -> User:
-        """Returns the service account of a token. Raises InvalidToken."""
-        claims = tokens.verify(token, self._key, audience=self._audience, now=self._clock.now())
-        bound = claims.kubernetes
-        entry = self._accounts.get(f"{bound.namespace}/{bound.serviceaccount.name}")
-        if entry is None or entry.decode().metadata.uid != bound.serviceaccount.uid:
-            raise tokens.InvalidToken("service account not found")
-        extra: dict[str, tuple[str, ...]] = {}
-        if bound.pod is not None:
-            self._check_pod(bound.namespace, bound.pod)
-            extra = {
-                "authentication.kubernetes.io/pod-name": (bound.pod.name,),
-                "authentication.kubernetes.io/pod-uid": (bound.pod.uid,),
-            }
-        return User(
-            f"{tokens.PREFIX}{bound.namespace}:{bound.serviceaccount.name}",
-            ("system:serviceaccounts", f"system:serviceaccounts:{bound.namespace}", "system:authenticated"),
-            bound.serviceaccount.uid,
-            extra,
-        )
+    def check(self, token: str, audiences: Sequence[str]) -> Authenticated:
+        """Returns the user of a token for one of the audiences. Raises InvalidToken."""
+        claims = self._tokens.read(token)
+        if isinstance(claims, LegacyClaims):
+            if self._issuer not in audiences:
+                raise InvalidToken("token is for another audience")
+            return Authenticated(self._user_of_secret(token, claims), (self._issuer,))
+        check_times(claims, now=self._clock.now())
+        if claims.iss != self._issuer:
+            raise InvalidToken("token is of another issuer")
+        matching = tuple(audience for audience in audiences if audience in claims.aud)
+        if not matching:
+            raise InvalidToken("token is for another audience")
+        return Authenticated(self._user_of_claims(claims), matching)
 
-    def _check_pod(self, namespace: str, bound: tokens.ClaimRef) -> None:
-        entry = self._pods.get(f"{namespace}/{bound.name}")
-        pod: Pod | None = entry.decode() if entry is not None else None
-        if pod is None or pod.metadata.uid != bound.uid:
-            raise tokens.InvalidToken("pod not found")
+    def _user_of_claims(self, claims: Claims) -> User:
+        bound = claims.kubernetes
+        namespace, account = bound.namespace, bound.serviceaccount
+        self._check(SERVICE_ACCOUNT, namespace, account)
+        extra: dict[str, tuple[str, ...]] = {}
+        if bound.secret is not None:
+            self._check(SECRET, namespace, bound.secret)
+        if bound.pod is not None:
+            self._check(POD, namespace, bound.pod)
+            extra[_EXTRA + "pod-name"], extra[_EXTRA + "pod-uid"] = (bound.pod.name,), (bound.pod.uid,)
+        if bound.node is not None:
+            if bound.pod is None:
+                self._check(NODE, "", bound.node)
+            extra[_EXTRA + "node-name"] = (bound.node.name,)
+            if bound.node.uid:
+                extra[_EXTRA + "node-uid"] = (bound.node.uid,)
+        if claims.jti:
+            extra[_EXTRA + "credential-id"] = (f"JTI={claims.jti}",)
+        return service_account(namespace, account.name, account.uid, extra)
+
+    def _user_of_secret(self, token: str, claims: LegacyClaims) -> User:
+        namespace = claims.namespace
+        if claims.sub != f"system:serviceaccount:{namespace}:{claims.account}":
+            raise InvalidToken("sub claim is invalid")
+        entry = self._resources.of(SECRET).cache.get(f"{namespace}/{claims.secret}")
+        secret: Secret | None = entry.decode() if entry is not None else None
+        if secret is None or secret.metadata.deletionTimestamp:
+            raise InvalidToken("Token has been invalidated")
+        kept = secret.data.get("token", "")
+        if not hmac.compare_digest(kept.encode(), base64.b64encode(token.encode())):
+            raise InvalidToken("Token does not match server's copy")
+        self._check(SERVICE_ACCOUNT, namespace, Named(claims.account, claims.uid))
+        if secret.metadata.labels.get(_INVALID_SINCE):
+            raise InvalidToken(f"the token in secret {namespace}/{claims.secret} has been marked invalid")
+        return service_account(namespace, claims.account, claims.uid)
+
+    def _check(self, kind: Kind[Any], namespace: str, bound: Named) -> None:
+        """Raises InvalidToken unless the object exists, with the uid that the token was bound to."""
+        resource = self._resources.of(kind)
+        entry = resource.cache.get(resource.key(namespace, bound.name))
+        meta = entry.decode().metadata if entry is not None else None
+        if meta is None or (meta.deletionTimestamp and self._is_over(meta.deletionTimestamp)):
+            raise InvalidToken("service account token has been invalidated")
+        if meta.uid != bound.uid:
+            raise InvalidToken(f"{kind.kind} UID ({meta.uid}) does not match claim ({bound.uid})")
+
+    def _is_over(self, deleted: str) -> bool:
+        """Returns whether an object that is being deleted has had its time."""
+        return parse_time(deleted) < self._clock.now() - _LEEWAY_S
+
+
+_EXTRA = "authentication.kubernetes.io/"
+_INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+_LEEWAY_S = 60
+"""Seconds for which a token outlives the deletionTimestamp of its object: upstream's leeway."""
 
 
 def _token(headers: Mapping[str, str]) -> str:
@@ -119,7 +182,7 @@ def _token(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         if not token.strip():
-            raise tokens.InvalidToken("empty token")
+            raise InvalidToken("empty token")
         return token.strip()
     return token_in(headers.get(HEADER, "")) if wants_websocket(headers) else ""
 

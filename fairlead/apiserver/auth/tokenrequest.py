@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.secret.kind import SECRET
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.auth import tokens
+from fairlead.apiserver.auth.tokens import Tokens
 from fairlead.apiserver.serialization.body import read_as
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.watchcache.target import Target
@@ -14,6 +17,7 @@ from fairlead.base.ids import IdSource
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kinds.decode import Target as Body
 from fairlead.machinery.kinds.decode import encode
+from fairlead.machinery.values.quoting import go_quote
 from fairlead.machinery.values.status import FieldError, bad_request, conflict, invalid, invalid_object
 from fairlead.runtime.client import Request
 
@@ -22,6 +26,11 @@ _LEAST_S = 600
 _MOST_S = 1 << 32
 _DEFAULT_S = 3600
 
+_EXTENDED_S = 3607
+"""The lifetime in seconds that kubelets ask for: such a token of a Pod is valid for longer, and its use after this
+time is recorded (upstream's `--service-account-extend-token-expiration`)."""
+_EXTENSION_S = 365 * 86400
+_BINDABLE = {("v1", "Pod"): POD, ("v1", "Secret"): SECRET, ("v1", "Node"): NODE}
 _BACK_DATED_S = 86400
 """Seconds by which a token's validity begins before its issue, so that it stays valid if the clock is set back
 within a day."""
@@ -30,9 +39,9 @@ within a day."""
 class TokenIssuer:
     """Signs tokens of service accounts."""
 
-    def __init__(self, resources: Resources, *, key: bytes, issuer: str, clock: Clock, ids: IdSource) -> None:
-        self._pods = resources.of(POD)
-        self._key = key
+    def __init__(self, resources: Resources, tokens: Tokens, *, issuer: str, clock: Clock, ids: IdSource) -> None:
+        self._resources = resources
+        self._tokens = tokens
         self._issuer = issuer
         self._clock = clock
         self._ids = ids
@@ -50,20 +59,21 @@ class TokenIssuer:
         if spec.expirationSeconds is None:
             spec.expirationSeconds = _DEFAULT_S
         _check_expiry(spec.expirationSeconds, target.name)
-        now = self._clock.now()
+        now = int(self._clock.now())
+        bound = self._bound(target, spec.boundObjectRef)
+        bound.namespace, bound.serviceaccount = target.namespace, tokens.Named(target.name, account.uid)
+        lifetime_s = spec.expirationSeconds
+        if bound.pod is not None and lifetime_s == _EXTENDED_S and spec.audiences == [self._issuer]:
+            bound.warnafter, lifetime_s = now + lifetime_s, _EXTENSION_S
         claims = tokens.Claims(
             aud=spec.audiences,
-            exp=int(now) + spec.expirationSeconds,
-            iat=int(now),
-            nbf=int(now) - _BACK_DATED_S,
+            exp=now + lifetime_s,
+            iat=now,
+            nbf=now - _BACK_DATED_S,
             iss=self._issuer,
             jti=self._ids.uid(),
-            sub=f"{tokens.PREFIX}{target.namespace}:{target.name}",
-            kubernetes=tokens.KubernetesClaims(
-                namespace=target.namespace,
-                serviceaccount=tokens.ClaimRef(target.name, account.uid),
-                pod=self._bound(target, spec.boundObjectRef) if spec.boundObjectRef is not None else None,
-            ),
+            sub=f"system:serviceaccount:{target.namespace}:{target.name}",
+            kubernetes=bound,
         )
         asked.metadata = ObjectMeta(
             name=target.name,
@@ -72,24 +82,36 @@ class TokenIssuer:
             creationTimestamp=render_time(Instant(now)),
         )
         asked.status = TokenRequestStatus(
-            token=tokens.sign(claims, self._key), expirationTimestamp=render_time(Instant(claims.exp))
+            token=self._tokens.sign(claims), expirationTimestamp=render_time(Instant(now + spec.expirationSeconds))
         )
         return encode(asked)
 
-    def _bound(self, target: Target, ref: BoundObjectReference) -> tokens.ClaimRef:
-        """Returns the Pod that the token is bound to. Raises StatusError 404, 409, 422."""
-        if (ref.apiVersion, ref.kind) != ("v1", "Pod"):
-            raise bad_request(f"cannot bind token for serviceaccount {target.name!r} to object of type {ref.kind!r}")
-        pod = self._pods.find(target.namespace, ref.name).decode()
-        if ref.uid and ref.uid != pod.metadata.uid:
+    def _bound(self, target: Target, ref: BoundObjectReference | None) -> tokens.Kubernetes:
+        """Returns the claims about the object that the token is bound to. Raises StatusError 400, 404, 409."""
+        if ref is None:
+            return tokens.Kubernetes()
+        kind = _BINDABLE.get((ref.apiVersion, ref.kind))
+        if kind is None:
+            group, _, version = ref.apiVersion.rpartition("/")
+            raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={ref.kind}")
+        obj = self._resources.of(kind).find(target.namespace, ref.name).decode()
+        named = tokens.Named(ref.name, obj.metadata.uid)
+        if kind is POD and obj.spec.serviceAccountName != target.name:
+            why = "to pod running with different serviceaccount name."
+            raise bad_request(f"cannot bind token for serviceaccount {go_quote(target.name)} {why}")
+        if ref.uid and ref.uid != named.uid:
             why = f"the UID in the bound object reference ({ref.uid}) does not match the UID in record. "
-            raise conflict("pods", "", ref.name, why + "The object might have been deleted and then recreated")
-        if pod.spec.serviceAccountName != target.name:
-            raise bad_request(
-                f'cannot bind token for serviceaccount "{target.name}" to pod running with different '
-                f'serviceaccount "{pod.spec.serviceAccountName}"'
-            )
-        return tokens.ClaimRef(ref.name, pod.metadata.uid)
+            raise conflict(kind.kind, "", ref.name, why + "The object might have been deleted and then recreated")
+        if kind is POD:
+            return tokens.Kubernetes(pod=named, node=self._node_of(obj.spec.nodeName))
+        return tokens.Kubernetes(secret=named) if kind is SECRET else tokens.Kubernetes(node=named)
+
+    def _node_of(self, name: str) -> tokens.Named | None:
+        """Returns the node of a Pod, without a uid if the Node does not exist."""
+        if not name:
+            return None
+        entry = self._resources.of(NODE).cache.get(name)
+        return tokens.Named(name, entry.decode().metadata.uid if entry is not None else "")
 
 
 def _check_account(given: ObjectMeta, target: Target, account: ObjectMeta) -> None:

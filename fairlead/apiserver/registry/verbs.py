@@ -12,6 +12,7 @@ from fairlead.apiserver.registry.delete import delete_response, read_options
 from fairlead.apiserver.registry.patch import is_apply, patch_change
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.response import negotiated, object_response, renderer_for
+from fairlead.apiserver.registry.reviews import Reviews
 from fairlead.apiserver.registry.subresources.table import Call, SubresourceHandler, SubresourceTable
 from fairlead.apiserver.registry.writers import Writers
 from fairlead.apiserver.requestinfo import RequestInfo
@@ -40,6 +41,7 @@ class Verbs:
         writers: Writers,
         served: Sequence[SubresourceHandler],
         computed: ComputedKinds,
+        reviews: Reviews,
         *,
         clock: Clock,
     ) -> None:
@@ -47,6 +49,7 @@ class Verbs:
         self._writers = writers
         self._clock = clock
         self._computed = computed
+        self._reviews = reviews
         self.find: Callable[[RequestInfo], Target | None] = partial(find_target, resources)
         """Returns the target of the request, or None if the path names nothing that is served."""
         self.subresources = SubresourceTable(served, self._part)
@@ -61,6 +64,7 @@ class Verbs:
     def _check(self, kind: Kind[Any]) -> None:
         self.subresources.check(kind)
         self._computed.check(kind)
+        self._reviews.check(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Does nothing, because nothing is stored by kind."""
@@ -74,6 +78,8 @@ class Verbs:
         if handler is None or info.verb not in target.resource.kind.verbs or not _fits(info, target):
             raise method_not_allowed()
         negotiated(target.resource.kind, request, stream=info.verb == "watch")  # refuses before anything is written
+        if target.resource.kind.answered:
+            return await self._reviews.handle(call)
         if target.resource.kind.computed:
             return await self._computed.handle(call)
         return await handler(self, call)

@@ -108,6 +108,7 @@ async def _until_asked(wiring: Wiring) -> None:
 def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, HealthCheck]) -> ApiSettings:
     from fairlead.apiserver.extensions import Extensions
     from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
+    from fairlead.cmd.wiring.pki import token_keys
 
     front = paths.pki / "front-proxy-client"
     audit = None
@@ -120,7 +121,7 @@ def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, Heal
         node_port_range=config.node_port_range,
         advertise_address=str(config.network().control_ip),
         advertise_port=API_PORT_INSIDE,
-        sa_key=(paths.pki / "sa.key").read_bytes(),
+        token_keys=token_keys(paths.pki),
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,

@@ -13,7 +13,6 @@ time before the renewal.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -31,12 +30,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, Name
 
+    from fairlead.apiserver.auth.keyset import KeySet
     from fairlead.net.model import ClusterNetwork
 
 DAY_S = 86400
 VALID_DAYS = 3650
 """Validity of a certificate in days, both before and after the day on which it is made."""
-AUTHORITY = frozenset({"ca.crt", "ca.key", "sa.key"})
+AUTHORITY = frozenset({"ca.crt", "ca.key"})
+SYMMETRIC = "sa.key"
+"""The key of service-account tokens in clusters that were made before `service-account.key`. Their tokens are valid
+until they expire."""
 RENEW_DAYS = 60
 _KEY_BYTES = 32
 _FILES = "files"
@@ -78,6 +81,7 @@ def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
         CertificateSpec("kubelet-client", "kube-apiserver-kubelet-client"),
         CertificateSpec("kube-proxy", "system:kube-proxy"),
         CertificateSpec("relay", "system:fairlead:relay"),
+        CertificateSpec("service-account", "system:service-account-issuer"),
         CertificateSpec("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
         *nodes,
     ]
@@ -99,7 +103,7 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Certif
     if not issued or not sums.keys() >= AUTHORITY:
         return every
     swapped = {name for name, written in issued.get(_FILES, {}).items() if sums.get(name, written) != written}
-    if wrong := sorted(swapped & AUTHORITY):
+    if wrong := sorted(swapped & {*AUTHORITY, SYMMETRIC}):
         cure = f"restore the file, or let all certificates be made anew: rm -r {folder}"
         raise CommandError(f"{folder / wrong[0]} is not the file that this cluster was made with: {cure}")
     now = clock.now()
@@ -118,6 +122,16 @@ def missing(config: ClusterConfig, folder: Path, *, clock: Clock) -> list[Certif
     return [want for want in every if not good(want)]
 
 
+def token_keys(folder: Path) -> KeySet:
+    """Returns the keys of service-account tokens. `service-account.key` signs; the public keys in
+    `service-account-*.pub`, of earlier keys, verify."""
+    from fairlead.apiserver.auth.keyset import KeySet
+
+    older = [path.read_bytes() for path in sorted(folder.glob("service-account-*.pub"))]
+    symmetric = (folder / SYMMETRIC).read_bytes() if SYMMETRIC in _whole(folder) else b""
+    return KeySet((folder / "service-account.key").read_bytes(), older, symmetric=symmetric)
+
+
 def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
     """Makes the certificates of `missing`, and the authority if it does not exist."""
     make_private(folder)
@@ -131,8 +145,6 @@ def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
         made = issuers[want.authority].issue(want)
         begin, end = made.not_valid_before_utc.timestamp(), made.not_valid_after_utc.timestamp()
         issued[want.file] = {"for": encode(CertificateSpec, want), "from": begin, "until": end}
-    if "sa.key" not in whole:
-        write_private(folder / "sa.key", os.urandom(_KEY_BYTES).hex().encode())
     issued[_FILES] = _whole(folder)
     write_private(folder / "issued.json", json.dumps(issued, indent=1).encode())
 
@@ -154,7 +166,7 @@ def _whole(folder: Path) -> dict[str, int]:
     sums = {}
     for path in folder.iterdir() if folder.exists() else ():
         text = path.read_bytes().strip()
-        if path.name == "sa.key":
+        if path.name == SYMMETRIC:
             good = len(text) == 2 * _KEY_BYTES and not text.strip(b"0123456789abcdef")
         else:
             good = text.startswith(b"-----BEGIN ") and text.endswith(b"-----")

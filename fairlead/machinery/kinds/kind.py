@@ -234,6 +234,8 @@ class Identity:
     """The verbs of the resource itself."""
     generation: bool = False
     """True if `metadata.generation` counts changes."""
+    answered: bool = False
+    """True if a create is a question that is answered at once, and nothing is stored."""
     computed: bool = False
     """True if the objects are computed at each request and never stored; the API server has a source of them."""
     inert: str = ""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -35,6 +40,7 @@ def test_everything_is_made_once(tmp_path: Path) -> None:
         "kube-proxy",
         "relay",
         "front-proxy-client",
+        "service-account",
         "node-node1",
         "node-node2",
     ]
@@ -45,21 +51,19 @@ def test_everything_is_made_once(tmp_path: Path) -> None:
         "ca.key",
         "front-proxy-ca.crt",
         "front-proxy-ca.key",
-        "sa.key",
         "issued.json",
         *(f"{file}.{end}" for file in files for end in ("crt", "key")),
     }
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in tmp_path.iterdir())
-    assert len(bytes.fromhex((tmp_path / "sa.key").read_text())) == 32
 
 
 def test_another_node_gets_a_certificate_of_the_same_authority(tmp_path: Path) -> None:
     clock = FakeClock()
     made(tmp_path, ClusterConfig("c", nodes=1), clock)
-    authority, tokens = (tmp_path / "ca.crt").read_bytes(), (tmp_path / "sa.key").read_bytes()
+    authority, tokens = (tmp_path / "ca.crt").read_bytes(), (tmp_path / "service-account.key").read_bytes()
     assert made(tmp_path, ClusterConfig("c", nodes=2), clock) == ["node-node2"]
     assert (tmp_path / "ca.crt").read_bytes() == authority
-    assert (tmp_path / "sa.key").read_bytes() == tokens
+    assert (tmp_path / "service-account.key").read_bytes() == tokens
 
 
 def test_other_addresses_and_near_expiry_replace_a_certificate(tmp_path: Path) -> None:
@@ -83,11 +87,53 @@ def test_a_truncated_file_is_made_again(tmp_path: Path, text: str) -> None:
     every = made(tmp_path, ClusterConfig("c"), clock)
     (tmp_path / "admin.key").write_text(text)
     assert made(tmp_path, ClusterConfig("c"), clock) == ["admin"]
-    for file in ("ca.crt", "ca.key", "sa.key", "issued.json"):
+    for file in ("ca.crt", "ca.key", "issued.json"):
         (tmp_path / file).write_text(text)
         assert made(tmp_path, ClusterConfig("c"), clock) == every
         assert made(tmp_path, ClusterConfig("c"), clock) == []
-    assert len(bytes.fromhex((tmp_path / "sa.key").read_text())) == 32
+
+
+def older_layout(folder: Path, clock: FakeClock) -> None:
+    """Makes the files of a cluster whose tokens have a symmetric key."""
+    made(folder, ClusterConfig("c"), clock)
+    for end in ("crt", "key"):
+        (folder / f"service-account.{end}").unlink()
+        (folder / f"kube-proxy.{end}").unlink()
+    (folder / "sa.key").write_text("5a" * 32)
+    tree = json.loads((folder / "issued.json").read_bytes())
+    del tree["service-account"], tree["kube-proxy"]
+    tree["files"] = {name: crc32(path.read_bytes().strip()) for path in folder.iterdir() if (name := path.name)}
+    (folder / "issued.json").write_text(json.dumps(tree))
+
+
+def test_an_older_cluster_gets_a_key_for_tokens_and_its_tokens_stay_valid(tmp_path: Path) -> None:
+    clock = FakeClock()
+    older_layout(tmp_path, clock)
+    assert sorted(made(tmp_path, ClusterConfig("c"), clock)) == ["kube-proxy", "service-account"]
+    assert made(tmp_path, ClusterConfig("c"), clock) == []
+    keys = pki.token_keys(tmp_path)
+    old = hmac.new(b"5a" * 32, b"x", hashlib.sha256).digest()
+    assert keys.verify(b"x", old, algorithm="HS256", kid="")
+    assert keys.verify(b"x", keys.sign(b"x"), algorithm="ES256", kid=keys.signing_id)
+    (tmp_path / "sa.key").write_text("")
+    assert not pki.token_keys(tmp_path).verify(b"x", old, algorithm="HS256", kid="")
+
+
+def test_tokens_of_an_earlier_key_are_valid_while_its_public_key_is_there(tmp_path: Path) -> None:
+    clock = FakeClock()
+    made(tmp_path, ClusterConfig("c"), clock)
+    before = pki.token_keys(tmp_path)
+    signature, kid = before.sign(b"x"), before.signing_id
+    command = ["openssl", "pkey", "-in", str(tmp_path / "service-account.key"), "-pubout"]
+    public = subprocess.run(command, capture_output=True, check=True).stdout
+    (tmp_path / "service-account.key").unlink()
+    assert made(tmp_path, ClusterConfig("c"), clock) == ["service-account"]
+    assert not pki.token_keys(tmp_path).verify(b"x", signature, algorithm="ES256", kid=kid)
+    (tmp_path / "service-account-1.pub").write_bytes(public)
+    after = pki.token_keys(tmp_path)
+    assert after.verify(b"x", signature, algorithm="ES256", kid=kid)
+    assert after.signing_id != kid
+    assert made(tmp_path, ClusterConfig("c"), clock) == []
 
 
 def test_a_client_and_the_server_believe_each_other(tmp_path: Path) -> None:
@@ -151,7 +197,7 @@ def test_a_swapped_certificate_is_replaced(tmp_path: Path) -> None:
     assert made(tmp_path, ClusterConfig("c"), clock) == []
 
 
-@pytest.mark.parametrize("file", ["ca.crt", "ca.key", "sa.key"])
+@pytest.mark.parametrize("file", ["ca.crt", "ca.key"])
 def test_a_swapped_file_of_the_authority_is_named_with_the_cure(tmp_path: Path, file: str) -> None:
     clock = FakeClock()
     every = made(tmp_path / "pki", ClusterConfig("c"), clock)

@@ -107,7 +107,6 @@ def _of(name: str) -> MessageEncoder:
 def _others() -> dict[tuple[str, str], Any]:
     """Returns the types of bodies that are not kinds of the scheme. Imported at their first use."""
     from fairlead.api.authentication.tokenrequest import TokenRequest
-    from fairlead.api.authorization.reviews import SelfSubjectAccessReview, SelfSubjectRulesReview
     from fairlead.api.autoscaling.scale import Scale
     from fairlead.api.meta.responses import PartialObjectMetadata, Status
 
@@ -116,6 +115,4 @@ def _others() -> dict[tuple[str, str], Any]:
         ("meta.k8s.io/v1", "PartialObjectMetadata"): PartialObjectMetadata,
         ("autoscaling/v1", "Scale"): Scale,
         ("authentication.k8s.io/v1", "TokenRequest"): TokenRequest,
-        ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): SelfSubjectAccessReview,
-        ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): SelfSubjectRulesReview,
     }
