@@ -11,8 +11,7 @@ from fairlead.apiserver.documents import Documents
 from fairlead.apiserver.health import PATHS as HEALTH
 from fairlead.apiserver.health import health_response
 from fairlead.apiserver.metrics import Metrics
-from fairlead.apiserver.model import Outcome, User, json_response
-from fairlead.apiserver.serialization.accept import negotiate_form
+from fairlead.apiserver.model import Outcome, User
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request, Response

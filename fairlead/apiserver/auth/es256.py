@@ -1,7 +1,7 @@
 """ES256 signatures (RFC 7518, 3.4) by the libcrypto that Python's `ssl` has loaded, or else by `cryptography`.
 
 The library `cryptography` costs every control plane 10 MB and 35 ms for one signature; libcrypto is in the process
-already. Where it cannot be reached (it is linked into the interpreter, say), `cryptography` does the same.
+already. If it cannot be reached (it is linked into the interpreter, say), `cryptography` does the same.
 
 A key is a PEM text. Signatures are the 64 bytes that JSON Web Signatures have, not DER.
 """

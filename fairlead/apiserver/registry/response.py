@@ -24,7 +24,7 @@ def negotiated(kind: Kind[Any], request: Request, *, stream: bool = False) -> Ne
     accept = request.headers.get("accept", "")
     if not accept or accept == "application/json":
         return _JSON
-    return negotiate(accept, messages=has_protobuf(kind), stream=stream)
+    return negotiate(accept, tables=not kind.answered, messages=has_protobuf(kind), stream=stream)
 
 
 def renderer_for(kind: Kind[Any], request: Request, *, clock: Clock, stream: bool = False) -> Renderer:
