@@ -24,7 +24,8 @@ from fairlead.base.tasks import Nursery, keep_running
 from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.draining.model import Traffic
-from fairlead.node.images.host import Images
+from fairlead.node.images.host import HostImages
+from fairlead.node.images.resolver import NodeImages
 from fairlead.node.nodestatus.heartbeat import Heartbeat
 from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
@@ -171,7 +172,9 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             host_ports=HostPorts(HostPortRules()),
             log=log,
         ),
-        images=Images(catalogue=settings.catalogue, version=settings.version),
+        images=NodeImages(
+            HostImages(catalogue=settings.catalogue, version=settings.version), store=settings.image_store
+        ),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),

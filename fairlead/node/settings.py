@@ -46,6 +46,8 @@ class NodeSettings:
     """A file with the cluster's domain, written at its first change; empty: the domain never changes."""
     catalogue: str = ""
     """A TOML file whose images come before the built-in ones; empty: none."""
+    image_store: str = ""
+    """The folder of the user's image store; empty: only host images run."""
     version: str = "0.1.0"
 
     @property

@@ -78,6 +78,12 @@ def state_home() -> Path:
     return _own_folder("XDG_STATE_HOME", ".local/state")
 
 
+def image_store() -> Path:
+    """Returns `$XDG_STATE_HOME/fairlead/.images`, which all clusters of the user share: no cluster has such a name, and
+    no Pod sees the folder."""
+    return state_home() / ".images"
+
+
 def images_file() -> Path:
     """Returns `$XDG_CONFIG_HOME/fairlead/images.toml`, the user's host images. The file may be absent."""
     return _own_folder("XDG_CONFIG_HOME", ".config") / "images.toml"

@@ -32,6 +32,7 @@ COMMANDS = (
     Command("shell", "run a shell or a command in a node's network, with the host's files", takes_argv=True),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
+    Command("image", "load, list and remove images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
     Command("demo", "start a fresh cluster with Pods and Services, and show which Pods answer", cluster="demo"),
     Command(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.paths import Paths, images_file, make_private, state_home
+from fairlead.cmd.cluster.paths import Paths, image_store, images_file, make_private, state_home
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.homes import home_folders
@@ -77,6 +77,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         hide=(str(state_home()),),
         homes=home_folders(os.environ, passwd="/etc/passwd"),
         catalogue=str(images_file()),
+        image_store=str(image_store()),
         single_id=_maps_one_id(),
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),

@@ -29,12 +29,17 @@ class NoImage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """The program that runs for an image's name."""
+    """The image or the program of the host that runs for an image's name."""
 
     id: str
     """The value of `imageID`: `host://nginx/1.22.1`."""
     source: str
     """The text after the image's name in the `Pulled` event."""
+    layers: tuple[str, ...] | None = None
+    """The directories of an image's layers, the lowest first; None: a program of the host."""
+    user: str = ""
+    """The user that the image names: `USER` or `USER:GROUP`, each a name or a number."""
+    cwd: str = "/"
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +53,7 @@ class Image:
     """The program gets its Pod's name, node and address in its environment."""
 
 
-class Images:
+class HostImages:
     """The catalogue over one host. Facts about programs are cached: a host rarely changes under a cluster.
 
     The user's own file may be missing, may change at any time, and is read again after a change. A mistake in the file
@@ -65,6 +70,11 @@ class Images:
         self._built_in = parse_catalogue(built_in)
         self._version = version
         self._images: dict[int, Image] = {}
+
+    def in_own_file(self, image: str) -> bool:
+        """Returns True if the user's own file has the image."""
+        self._reload()
+        return find(self._own, image) is not None
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
-from fairlead.node.runtime.containerspec import ContainerSpec, Mount, Process, User
+from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.settings import NodeSettings
 
 _ETC = ("hosts", "hostname", "resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """The places on the host of what an image brings, and of what the container changes of it."""
+
+    texts: Mapping[str, str]
+    """The files of a host image, by their paths in the container."""
+    writable: str
+    """The directory for what the container writes into an image's root; empty for a host image."""
 
 
 def bundle_dir(settings: NodeSettings) -> str:
@@ -20,15 +32,17 @@ def bundle_dir(settings: NodeSettings) -> str:
     return f"{settings.state_dir}/bundle"
 
 
-def process_of(pod: Pod, container: Container, args: Sequence[str], env: Mapping[str, str]) -> Process:
+def process_of(pod: Pod, container: Container, image: Image, *, args: Sequence[str], env: Mapping[str, str]) -> Process:
     """Returns the container's first process. Raises ConfigProblem if the manifest asks for what cannot be."""
     if not args:
         raise ConfigProblem("no command specified")
-    user = _user(pod, container)
+    user = _user(pod, container, image)
+    # The home of an image's user stands in the image's own /etc/passwd.
+    home = {} if image.layers is not None else {"HOME": "/" if user.uid else "/root"}
     return Process(
         args=tuple(args),
-        env={"HOME": "/" if user.uid else "/root", **env},
-        cwd=container.workingDir or "/",
+        env={**home, **env},
+        cwd=container.workingDir or image.cwd,
         terminal=container.tty,
         user=user,
         capabilities=tuple(capabilities(container)),
@@ -40,18 +54,18 @@ def container_spec(
     image: Image,
     process: Process,
     *,
-    image_files: Mapping[str, str],
+    files: ImageFiles,
     mounts: Sequence[Mount],
     settings: NodeSettings,
 ) -> ContainerSpec:
-    """Returns the ContainerSpec. `image_files` are the image's own files: their paths on the host by their paths in the
-    container."""
+    """Returns the ContainerSpec."""
     security = container.securityContext
     return ContainerSpec(
         process=process,
         bundle=bundle_dir(settings),
+        image_root=None if image.layers is None else ImageRoot(layers=image.layers, writable=files.writable),
         root_readonly=bool(security and security.readOnlyRootFilesystem),
-        image_mounts=tuple(_image_mounts(image, image_files)),
+        image_mounts=tuple(_image_mounts(image, files.texts)),
         mounts=tuple(mounts),
         masked_paths=settings.hide,
         home_paths=settings.homes,
@@ -70,11 +84,14 @@ def _image_mounts(image: Image, files: Mapping[str, str]) -> Iterator[Mount]:
         yield Mount(source=source, destination=path, read_only=True)
 
 
-def pod_mounts(container: Container, *, etc: str, termination_log: str, volumes: Sequence[Mount]) -> list[Mount]:
-    """Returns the mounts of the Pod's own /etc files, of the termination log, and of its volumes, which win."""
+def pod_mounts(
+    container: Container, image: Image, *, etc: str, termination_log: str, volumes: Sequence[Mount]
+) -> list[Mount]:
+    """Returns the mounts of the Pod's own /etc files, of the termination log, and of its volumes, which win. An image
+    may lack the files; the host's view has them if the host has."""
     covered = {volume.destination.rstrip("/") for volume in volumes}
     mounts = [
-        Mount(source=f"{etc}/{name}", destination=f"/etc/{name}", optional=True)
+        Mount(source=f"{etc}/{name}", destination=f"/etc/{name}", optional=image.layers is None)
         for name in _ETC
         if f"/etc/{name}" not in covered
     ]
@@ -82,19 +99,43 @@ def pod_mounts(container: Container, *, etc: str, termination_log: str, volumes:
     return [*mounts, Mount(source=termination_log, destination=path), *volumes]
 
 
-def _user(pod: Pod, container: Container) -> User:
+def _user(pod: Pod, container: Container, image: Image) -> User:
     of_pod, own = pod.spec.securityContext, container.securityContext
     uid = own.runAsUser if own and own.runAsUser is not None else of_pod.runAsUser if of_pod else None
     gid = own.runAsGroup if own and own.runAsGroup is not None else of_pod.runAsGroup if of_pod else None
     no_root = own.runAsNonRoot if own and own.runAsNonRoot is not None else of_pod.runAsNonRoot if of_pod else None
-    if no_root and not uid:
-        where = f'pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"'
-        text = "container has runAsNonRoot and image will run as root"
-        raise ConfigProblem(f"{text} ({where}, container: {container.name})")
+    if no_root:
+        _refuse_root(pod, container, uid, image)
     groups = [*of_pod.supplementalGroups] if of_pod else []
     if of_pod and of_pod.fsGroup is not None:
         groups.append(of_pod.fsGroup)
-    return User(uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups))
+    name = _image_user(image, uid, gid) if image.layers is not None else ""
+    return User(name=name, uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups))
+
+
+def _image_user(image: Image, uid: int | None, gid: int | None) -> str:
+    """Returns the user to look up in the image: the manifest's ids go before the image's user and group."""
+    user, _, group = image.user.partition(":")
+    if uid is not None:
+        user, group = str(uid), ""
+    if gid is not None:
+        group = str(gid)
+    return f"{user or 0}:{group}" if group else user or "0"
+
+
+def _refuse_root(pod: Pod, container: Container, uid: int | None, image: Image) -> None:
+    """Raises ConfigProblem if the container would run as root, or might."""
+    user = str(uid) if uid is not None else image.user.partition(":")[0]
+    number = natural(user or "0")
+    if number:
+        return
+    text = "container has runAsNonRoot and image will run as root"
+    if uid == 0:
+        text = "container's runAsUser breaks non-root policy"
+    elif number is None:
+        text = f"container has runAsNonRoot and image has non-numeric user ({user}), cannot verify user is non-root"
+    where = f'pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"'
+    raise ConfigProblem(f"{text} ({where}, container: {container.name})")
 
 
 def capabilities(container: Container) -> list[str]:

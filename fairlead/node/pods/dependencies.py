@@ -11,7 +11,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
 from fairlead.node.draining.model import Traffic
-from fairlead.node.images.host import Images
+from fairlead.node.images.resolver import NodeImages
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
@@ -26,7 +26,7 @@ class Dependencies:
     client: Client
     zygote: ZygoteClient
     sandboxes: PodSandboxes
-    images: Images
+    images: NodeImages
     recorder: Recorder
     pods: Informer[Pod]
     services: Informer[Service]

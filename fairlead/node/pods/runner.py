@@ -138,7 +138,11 @@ class ContainerRunner:
         state.started = state.ready = state.stopping = False
         state.unhealthy = ""
         if previous is not None and previous is not state.last:
-            self._local.nursery.spawn(self._local.deps.zygote.remove_container(previous.id))
+            self._local.nursery.spawn(self._remove_previous(previous.id))
+
+    async def _remove_previous(self, id_: str) -> None:
+        await self._local.deps.zygote.remove_container(id_)
+        await asyncio.to_thread(self._local.files.remove_writables, self._name, self.state.attempt)
 
     async def _running(self, id_: str, port: int | None) -> None:
         """Waits until the run counts as started: its postStart hook has ended, and the port, if it is known,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fairlead.api.core.pod.container import Container
 from fairlead.base.dataclass import dataclass
+from fairlead.base.numbers import natural
 from fairlead.node.pods.commands import run_command
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
 
@@ -43,7 +44,8 @@ class RunningContainer:
     def stop_signal_number(self) -> int:
         of_manifest = self.container.lifecycle.stopSignal if self.container.lifecycle else None
         name = of_manifest or self.image_stop_signal or "SIGTERM"
-        try:
-            return int(signal.Signals[name])
-        except KeyError:
-            return signal.SIGTERM
+        number = natural(name)
+        if number in signal.valid_signals():
+            return int(number)
+        name = name.upper() if name.upper().startswith("SIG") else f"SIG{name.upper()}"
+        return int(signal.Signals.__members__.get(name, signal.SIGTERM))

@@ -14,7 +14,7 @@ from fairlead.base.numbers import natural
 from fairlead.node.env.environment import command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
-from fairlead.node.pods.containerspec import container_spec, pod_mounts, process_of
+from fairlead.node.pods.containerspec import ImageFiles, container_spec, pod_mounts, process_of
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
@@ -61,15 +61,26 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
     settings, files = with_domain(local.deps.settings), local.files
     pod, ips = with_addresses(local.pod, local.state.ips, settings.ips), local.state.ips
     env = _environment(local, pod, container, image)
-    process = process_of(pod, container, command_line(container, image.command, image.args, env), env)
+    process = process_of(pod, container, image, args=command_line(container, image.command, image.args, env), env=env)
     mounts = pod_mounts(
         container,
+        image,
         etc=files.etc(etc_files(pod, ips, settings, node_hosts=_node_hosts(pod))),
         termination_log=files.termination_log(container.name, attempt),
         volumes=local.volumes.mounts_of(pod, container, env),
     )
-    image_files = files.image_files(container.name, _image_files(image, pod, container, settings))
-    return container_spec(container, image, process, image_files=image_files, mounts=mounts, settings=settings)
+    image_files = ImageFiles(
+        files.image_files(container.name, _image_files(image, pod, container, settings)),
+        "" if image.layers is None else files.new_writable(container.name, attempt),
+    )
+    return container_spec(
+        container,
+        image,
+        process,
+        files=image_files,
+        mounts=mounts,
+        settings=settings,
+    )
 
 
 def _environment(local: LocalPod, pod: Pod, container: Container, image: Image) -> dict[str, str]:

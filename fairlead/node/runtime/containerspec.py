@@ -14,6 +14,9 @@ from fairlead.node.runtime.privilege import DEFAULT_CAPABILITIES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
+    name: str = ""
+    """The user of an image, as `/etc/passwd` and `/etc/group` of the container know it: `USER` or `USER:GROUP`, each a
+    name or a number. Empty: `uid` and `gid` say who it is."""
     uid: int = 0
     gid: int = 0
     additional_gids: tuple[int, ...] = ()
@@ -64,10 +67,22 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRoot:
+    """The root file system of an image."""
+
+    layers: tuple[str, ...]
+    """The directories of its layers, the lowest first."""
+    writable: str
+    """The container's directory `upper` for what it writes, beside `work`, which overlayfs needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     process: Process
     bundle: str
     """The directory on which each container mounts its root file system, in a new mount namespace."""
+    image_root: ImageRoot | None = None
+    """None: a host image, whose root is a view of the host's files."""
     root_readonly: bool = False
     image_mounts: tuple[Mount, ...] = ()
     mounts: tuple[Mount, ...] = ()

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from fairlead.base.limits import explain_fork
 from fairlead.net import linux
-from fairlead.node.runtime import privilege, rootfs
+from fairlead.node.runtime import privilege, rootfs, users
 from fairlead.node.runtime.containerspec import ConsoleSize, ContainerSpec, ExecSpec
 from fairlead.node.runtime.safepath import PathProblem
 
@@ -53,7 +53,7 @@ def _explain(error: BaseException) -> str:
         return explain_fork(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) if isinstance(error, PathProblem) else repr(error)
+    return str(error) if isinstance(error, PathProblem | users.UserProblem) else repr(error)
 
 
 def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
@@ -64,7 +64,7 @@ def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int
     rootfs.build(spec)
     os.umask(0o022)
     os.chdir(spec.process.cwd)
-    _become_program(spec, stdio, error_fd)
+    _become_program(users.resolved(spec), stdio, error_fd)
 
 
 def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: int) -> None:
@@ -73,7 +73,7 @@ def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: 
     linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS)
     os.umask(0o022)
     os.chdir(spec.process.cwd)
-    _become_program(spec, stdio, error_fd)
+    _become_program(users.resolved(spec), stdio, error_fd)
 
 
 def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) -> NoReturn:
@@ -89,13 +89,16 @@ def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) 
     try:
         os.execvpe(process.args[0], process.args, process.env)
     except OSError as error:
-        text = _exec_error(process.args[0], error)
+        text = _exec_error(process.args[0], error, process.env.get("PATH", ""))
         os.write(3, text.encode())
         os._exit(127 if error.errno == errno.ENOENT else 126)
 
 
-def _exec_error(program: str, error: OSError) -> str:
+def _exec_error(program: str, error: OSError, path: str) -> str:
     if error.errno == errno.ENOENT:
+        places = [program] if "/" in program else [f"{folder}/{program}" for folder in path.split(":")]
+        if there := next(filter(os.path.exists, places), ""):
+            return f'exec: "{there}": no such file or directory: the program is there, its interpreter or loader is not'
         why = "no such file or directory" if "/" in program else "executable file not found in $PATH"
         return f'exec: "{program}": {why}'
     return f'exec: "{program}": {(error.strerror or "").lower()}'

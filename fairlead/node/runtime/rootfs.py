@@ -1,9 +1,10 @@
 """A container's view of the files: built on a bundle directory in a new mount namespace, then entered.
 
-The root is a small tmpfs onto which the host's top-level directories are shown read-only (`hostview`), so new mount
-points at the top cost a mkdir. /tmp, /var/tmp, /run, /home and /root are fresh (other programs' sockets and people's
-files stay out of sight). If a mount point is missing inside a read-only directory, that directory is replaced by a
-tmpfs with every entry bound back. Runs in a forked child of the zygote: standard library only.
+An image's root is made of its layers (`imageroot`). The root of a host image is a small tmpfs onto which the host's
+top-level directories are shown read-only (`hostview`), so new mount points at the top cost a mkdir. /tmp, /var/tmp,
+/run, /home and /root are fresh there (other programs' sockets and people's files stay out of sight). If a mount point
+is missing inside a read-only directory, that directory is replaced by a tmpfs with every entry bound back. Runs in a
+forked child of the zygote: standard library only.
 
 What must stay true: once a pod's volumes are there, no path is resolved by name twice. Sources and targets are
 descriptors (`hostpath`, `safepath`), and mounts are made from and on descriptors: another container of the pod may
@@ -22,11 +23,12 @@ from collections.abc import Sequence
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
-from fairlead.node.runtime.containerspec import ContainerSpec, Mount
+from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
+from fairlead.node.runtime.imageroot import mount_image
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
-from fairlead.node.runtime.safepath import open_inside, parts_of
+from fairlead.node.runtime.safepath import PathProblem, open_inside, parts_of
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "sysrq-trigger")
@@ -41,12 +43,15 @@ modes."""
 class RootFilesystem:
     """A root file system under construction on the bundle directory."""
 
-    def __init__(self, bundle: str, *, privileged: bool) -> None:
+    def __init__(self, bundle: str, *, privileged: bool, image: ImageRoot | None = None) -> None:
         self._bundle = bundle
         self._privileged = privileged
         self._kernel_mounts = kernel_mounts()
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
-        linux.mount("fairlead", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+        if image is None:
+            linux.mount("fairlead", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+        else:
+            mount_image(image, bundle)
         self._root = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def show_host(self, *, single_id: bool) -> None:
@@ -157,8 +162,7 @@ class RootFilesystem:
 
     def devices(self) -> None:
         """Makes /dev with the harmless devices, new terminals and shared memory."""
-        dev = self._bundle + "/dev"
-        os.makedirs(dev, exist_ok=True)
+        dev = self._own_directory("dev")
         linux.mount("fairlead", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
         for name in _DEVICES:
             _touch(f"{dev}/{name}")
@@ -172,12 +176,20 @@ class RootFilesystem:
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
 
+    def _own_directory(self, name: str) -> str:
+        """Returns the path of a directory at the top; makes it if it is missing. An image's link is not followed: it
+        could lead to the host's files."""
+        path = f"{self._bundle}/{name}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o755)
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise PathProblem(f"/{name} of the image is not a directory")
+        return path
+
     def kernel_files(self) -> None:
         """Mounts /proc of the new pid namespace and /sys of the pod's network; uses the outer ones if that is
         refused."""
-        proc, sys = self._bundle + "/proc", self._bundle + "/sys"
-        os.makedirs(proc, exist_ok=True)
-        os.makedirs(sys, exist_ok=True)
+        proc, sys = self._own_directory("proc"), self._own_directory("sys")
         try:
             linux.mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         except PermissionError:  # parts of the outer /proc are masked, as in Docker
@@ -218,18 +230,19 @@ def build(spec: ContainerSpec) -> None:
     """Makes the calling process's mount namespace anew from the spec and moves into it."""
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    root = RootFilesystem(spec.bundle, privileged=spec.privileged)
-    root.show_host(single_id=spec.single_id)
+    root = RootFilesystem(spec.bundle, privileged=spec.privileged, image=spec.image_root)
     hidden = [os.path.realpath(path) for path in spec.masked_paths]
     homes = [os.path.realpath(path) for path in spec.home_paths]
     exposed = [os.path.realpath(path) for path in spec.exposed_paths]
-    for path in (*hidden, *homes, *_SECRET_FILES):
-        root.hide(path)
+    if spec.image_root is None:
+        root.show_host(single_id=spec.single_id)
+        for path in (*hidden, *homes, *_SECRET_FILES):
+            root.hide(path)
     root.devices()
     root.kernel_files()
     for path in sorted(spec.exposed_paths, key=lambda p: len(parts_of(p))):
         root.expose(path)
-    for path in (*hidden, *homes):
+    for path in (*hidden, *homes) if spec.image_root is None else ():
         if not any(shown.startswith(path + "/") for shown in exposed):
             root.hide(path)  # what was exposed may contain it
     for group in (spec.image_mounts, spec.mounts):  # the pod's volumes go over what the image brings

@@ -3,6 +3,7 @@
 <state>/pods/<namespace>_<name>_<uid>/volumes/<volume>/...
                                      /etc/hosts, hostname, resolv.conf
                                      /files/<container>/...       files that the image lays over the host's
+                                     /root/<container>/<n>/       what the container writes into its image's root
                                      /termination/<container>_<n> termination messages
                                      /logs/<container>/<n>.log
 <state>/bundle                                                    the mount point of root file systems
@@ -54,6 +55,25 @@ class PodFiles:
                 if number is not None and number < attempt - 1:
                     os.unlink(f"{self._logs(container)}/{name}")
 
+    def new_writable(self, container: str, attempt: int) -> str:
+        """Makes the empty directories above an image's layers, for one run of a container; returns their parent."""
+        folder = f"{self._writables(container)}/{attempt}"
+        _remove_tree(folder)
+        for name in ("upper", "work"):
+            os.makedirs(f"{folder}/{name}")
+        os.chmod(f"{folder}/upper", 0o755)
+        return folder
+
+    def remove_writables(self, container: str, before: int) -> None:
+        """Removes what the container's earlier runs have written."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._writables(container)):
+                if (number := natural(name)) is not None and number < before:
+                    _remove_tree(f"{self._writables(container)}/{name}")
+
+    def _writables(self, container: str) -> str:
+        return f"{self.root}/root/{container}"
+
     def volume(self, name: str) -> str:
         return f"{self.root}/volumes/{name}"
 
@@ -96,3 +116,9 @@ class PodFiles:
                 if os.path.ismount(f"{volumes}/{name}"):
                     linux.umount(f"{volumes}/{name}")
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _remove_tree(path: str) -> None:
+    """Removes what a container has written. overlayfs leaves a directory of mode 0 in `work`, which stops an ordinary
+    user, but not root in the sandbox."""
+    shutil.rmtree(path, ignore_errors=True)

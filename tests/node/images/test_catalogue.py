@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.node.images.catalogue import find, parse_catalogue, render_file, repository
-from fairlead.node.images.host import Images, NoImage
+from fairlead.node.images.host import HostImages, NoImage
 
 BUILT_IN = resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text()
 
@@ -43,7 +43,7 @@ def test_a_plain_name_also_serves_longer_ones_but_not_other_names() -> None:
 def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text('[[image]]\nnames = ["nginx", "my-*"]\nprogram = "sh"\nargs = ["sh", "-c", "true"]\n')
-    images = Images(catalogue=str(own), version="9")
+    images = HostImages(catalogue=str(own), version="9")
     for name in ("nginx:1", "example.com/my-app:3"):
         assert asyncio.run(images.resolve(name)).args == ("sh", "-c", "true")
 
@@ -63,7 +63,7 @@ def test_an_error_in_a_catalogue_is_reported_and_other_images_still_work(
 ) -> None:
     own = tmp_path / "images.toml"
     own.write_text(text)
-    images = Images(catalogue=str(own), version="9")
+    images = HostImages(catalogue=str(own), version="9")
     with pytest.raises(NoImage) as caught:
         asyncio.run(images.resolve("example.com/own:1"))
     assert f"add an [[image]] for it to {own} (it cannot be used: {problem}" in str(caught.value)
@@ -72,7 +72,7 @@ def test_an_error_in_a_catalogue_is_reported_and_other_images_still_work(
 
 def test_a_catalogue_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
-    images = Images(catalogue=str(own), version="9")
+    images = HostImages(catalogue=str(own), version="9")
     with pytest.raises(NoImage, match="add an"):
         asyncio.run(images.resolve("mine"))
     own.write_text('[[image]]\nnames = ["mine"]\nprogram = "sh"\n')
@@ -81,7 +81,7 @@ def test_a_catalogue_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
 
 def test_an_unknown_image_names_the_cure() -> None:
     with pytest.raises(NoImage) as caught:
-        asyncio.run(Images(catalogue="", version="9").resolve("example.com/own:1"))
+        asyncio.run(HostImages(catalogue="", version="9").resolve("example.com/own:1"))
     assert 'no host image serves "example.com/own:1"' in str(caught.value)
     assert "fairlead/web, nginx" in str(caught.value)
 
@@ -92,7 +92,7 @@ def test_a_missing_program_is_replaced_and_reported(tmp_path: Path) -> None:
         '[[image]]\nnames = ["httpd"]\nprogram = "no-such-httpd"\ninstead = "fairlead/web"\ninstead_args = ["80"]\n'
         '[[image]]\nnames = ["redis"]\nprogram = "no-such-redis"\n'
     )
-    images = Images(catalogue=str(own), version="9")
+    images = HostImages(catalogue=str(own), version="9")
     found = asyncio.run(images.resolve("httpd:2.4"))
     assert found.source == "is served by fairlead/web 9 (80): no-such-httpd is not installed on the host"
     assert (found.id, found.args) == ("host://fairlead/web/9", ("80",))

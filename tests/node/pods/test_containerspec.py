@@ -20,7 +20,7 @@ from fairlead.base.instant import Instant
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
-from fairlead.node.pods.containerspec import capabilities, container_spec, pod_mounts, process_of
+from fairlead.node.pods.containerspec import ImageFiles, capabilities, container_spec, pod_mounts, process_of
 from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.probes.workers import Tally, delay_s
@@ -45,12 +45,13 @@ VOLUME = Mount(source="/v", destination="/data", read_only=True)
 IMAGE = Image(id="i", source="s", writable=("/var/cache/a",), expose=("/opt/x",))
 
 
-def spec_of(container: dict[str, Any] | None = None, **spec: Any) -> ContainerSpec:
+def spec_of(container: dict[str, Any] | None = None, image: Image = IMAGE, **spec: Any) -> ContainerSpec:
     p = pod(containers=[{"name": "c", "image": "x"} | (container or {})], **spec)
     c = p.spec.containers[0]
-    mounts = pod_mounts(c, etc="/s/etc", termination_log="/s/end", volumes=[VOLUME])
-    process = process_of(p, c, ["run"], {"A": "1"})
-    return container_spec(c, IMAGE, process, image_files={"/etc/a": "/s/0"}, mounts=mounts, settings=SETTINGS)
+    mounts = pod_mounts(c, image, etc="/s/etc", termination_log="/s/end", volumes=[VOLUME])
+    process = process_of(p, c, image, args=["run"], env={"A": "1"})
+    files = ImageFiles({"/etc/a": "/s/0"}, "/s/root")
+    return container_spec(c, image, process, files=files, mounts=mounts, settings=SETTINGS)
 
 
 def test_a_container_has_the_images_files_below_the_pods() -> None:

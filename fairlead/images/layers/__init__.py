@@ -1,0 +1,1 @@
+"""Layers: decompression, and unpacking into a directory in the form that overlayfs reads."""

@@ -1,0 +1,46 @@
+"""Removes images, and what no image needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from fairlead.images.errors import ImageError
+from fairlead.images.store.store import ImageStore, StoredImage
+
+
+def remove(store: ImageStore, texts: Iterable[str]) -> list[str]:
+    """Removes the names of images and returns them; blobs and layers stay until `prune`. Raises ImageError."""
+    names: list[str] = []
+    for text in texts:
+        image = store.find(text)
+        if image is None:
+            raise ImageError(f'no such image: "{text}"')
+        names.append(image.name)
+    store.names.remove(names)
+    return names
+
+
+def prune(store: ImageStore, *, in_use: Collection[str] = ()) -> int:
+    """Removes blobs and layers that no image needs, and returns their size. `in_use`: layers of running containers."""
+    blobs, layers = _needed(store.all())
+    freed = sum(store.layers.remove(layer) for layer in store.layers.diff_ids() if layer not in layers | {*in_use})
+    return freed + remove_blobs(store, store.blobs.digests(), keep=blobs)
+
+
+def drop_unneeded(store: ImageStore, digests: Iterable[str]) -> None:
+    """Removes those of the blobs that no image needs."""
+    remove_blobs(store, digests, keep=_needed(store.all())[0])
+
+
+def remove_blobs(store: ImageStore, digests: Iterable[str], *, keep: Collection[str]) -> int:
+    return sum(store.blobs.remove(digest) for digest in digests if digest not in keep)
+
+
+def _needed(images: Iterable[StoredImage]) -> tuple[set[str], set[str]]:
+    """Returns the digests of the blobs and of the layers of images."""
+    blobs: set[str] = set()
+    layers: set[str] = set()
+    for image in images:
+        blobs |= {image.digest, image.id, *(layer.digest for layer in image.manifest.layers)}
+        layers |= {*image.config.diff_ids}
+    return blobs, layers

@@ -1,0 +1,114 @@
+"""Unpacked layers: one directory for each, by the digest of the layer's tar archive. Images share them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from fairlead.images.errors import LayerError
+from fairlead.images.layers.stream import Unpacked
+from fairlead.images.layers.tree import remove_tree
+from fairlead.images.layers.unpack import LayerUnpacker, Limits
+from fairlead.images.manifest import check_digest
+
+_FILES = "fs"
+_SIZE = "size"
+
+
+def _opened(blob: Path) -> BinaryIO:
+    try:
+        return open(blob, "rb")
+    except FileNotFoundError as error:
+        raise LayerError(f"the image store lacks the layer sha256:{blob.name}") from error
+
+
+class LayerDirs:
+    """The folder `layers`. A layer has its directory only when it has been unpacked and verified as a whole."""
+
+    def __init__(self, root: Path, *, owners: bool, limits: Limits) -> None:
+        self._folder = root / "layers"
+        self._ingest = root / "ingest"
+        self._owners = owners
+        self._limits = limits
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _home(self, diff_id: str) -> Path:
+        return self._folder / check_digest(diff_id).partition(":")[2]
+
+    def path(self, diff_id: str) -> Path:
+        """Returns the directory with the layer's files."""
+        return self._home(diff_id) / _FILES
+
+    def has(self, diff_id: str) -> bool:
+        return self.path(diff_id).is_dir()
+
+    def size(self, diff_id: str) -> int:
+        """Returns the bytes of the layer's files; 0 if it has not been unpacked."""
+        try:
+            return int((self._home(diff_id) / _SIZE).read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def diff_ids(self) -> list[str]:
+        return [f"sha256:{name}" for name in sorted(os.listdir(self._folder))]
+
+    def unpack(self, blob: Path, diff_id: str) -> None:
+        """Unpacks a blob, once: another process that unpacks the same layer is waited for. Raises LayerError."""
+        if self.has(diff_id):
+            return
+        with self._lock(diff_id):
+            if not self.has(diff_id):
+                self._unpack(blob, diff_id)
+
+    def _unpack(self, blob: Path, diff_id: str) -> None:
+        temporary = self._ingest / f"layer-{diff_id[7:]}"
+        self._discard(temporary)  # of a process that was killed
+        temporary.mkdir(mode=0o700)
+        try:
+            (temporary / _FILES).mkdir(mode=0o755)
+            root = os.open(temporary / _FILES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fchmod(root, 0o755)
+                with _opened(blob) as packed:
+                    layer = Unpacked(packed)
+                    size = LayerUnpacker(root, owners=self._owners, limits=self._limits).unpack(layer)
+            finally:
+                os.close(root)
+            if layer.digest != diff_id:
+                raise LayerError(f"the layer is {layer.digest}, but the image's config says {diff_id}")
+            (temporary / _SIZE).write_text(str(size))
+            os.rename(temporary, self._home(diff_id))
+        except BaseException:
+            self._discard(temporary)
+            raise
+
+    def remove(self, diff_id: str) -> int:
+        """Removes a layer and returns the size of its files. It is renamed first: no reader sees a part of it."""
+        size, doomed = self.size(diff_id), self._ingest / f"removed-{diff_id[7:]}"
+        with self._lock(diff_id):
+            self._discard(doomed)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._home(diff_id), doomed)
+                self._discard(doomed)
+        return size
+
+    def _discard(self, path: Path) -> None:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                remove_tree(folder, path.name)
+        finally:
+            os.close(folder)
+
+    @contextlib.contextmanager
+    def _lock(self, diff_id: str) -> Iterator[None]:
+        fd = os.open(self._ingest / f"lock-{diff_id[7:19]}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
