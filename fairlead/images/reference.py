@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.images.errors import ImageError
 
 DOCKER_HUB = "docker.io"

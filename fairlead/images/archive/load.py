@@ -8,11 +8,11 @@ from __future__ import annotations
 import posixpath
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from fairlead.base.dataclass import dataclass, field
 from fairlead.images.errors import ImageError
 from fairlead.images.layers.headers import members, pieces
 from fairlead.images.layers.stream import Readable, Unpacked

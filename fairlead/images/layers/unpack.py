@@ -15,8 +15,8 @@ import errno
 import os
 import stat
 import tarfile
-from dataclasses import dataclass
 
+from fairlead.base.dataclass import dataclass
 from fairlead.images.errors import LayerError
 from fairlead.images.layers.headers import members, pieces, regions
 from fairlead.images.layers.stream import Unpacked

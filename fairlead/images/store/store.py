@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.base.dataclass import dataclass
 from fairlead.images.errors import ImageError
 from fairlead.images.layers.unpack import Limits
 from fairlead.images.manifest import (

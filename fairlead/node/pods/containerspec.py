@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image

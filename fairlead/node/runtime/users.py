@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.node.runtime.containerspec import ContainerSpec, User
 
