@@ -58,6 +58,15 @@ class HttpFuzz(Fuzz):
         path = "/api/v1/namespaces/default/serviceaccounts"
         headers = {"content-type": "application/json"}
         await self.send(Request("POST", path, {}, headers, account))
+        binding = {
+            "metadata": {"name": "fuzz"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "fuzz"}],
+        }
+        bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+        bound = await self.send(Request("POST", bindings, {}, headers, msgspec.json.encode(binding)))
+        assert bound is not None
+        assert bound.status == 201, bound.body
         answer = await self.send(Request("POST", f"{path}/fuzz/token", {}, headers, b"{}"))
         assert answer is not None
         token: str = msgspec.json.decode(answer.body)["status"]["token"]
@@ -81,7 +90,7 @@ class HttpFuzz(Fuzz):
         self.statuses[answer.status] += 1
         if request.method in ("HEAD", "OPTIONS") or answer.status == 301:
             return
-        wrong = self.wrong(Response(answer.status, body, {}))
+        wrong = self.wrong(Response(answer.status, body, {"content-type": answer.content_type}))
         if wrong:
             self.problem(f"{wrong}: {answer.status} {body[:300]!r}", request, number)
 

@@ -30,3 +30,4 @@ def test_no_request_causes_a_500_or_an_unreadable_object() -> None:
 def test_nor_does_one_over_a_real_connection() -> None:
     fuzz = fuzz_http(200, seed=7)
     assert not fuzz.problems, "\n".join(fuzz.problems[:5])
+    assert fuzz.statuses[201] > 0, "every write was refused, so that the run has tested nothing"
