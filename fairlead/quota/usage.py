@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.types import Service
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.quantity import Quantity

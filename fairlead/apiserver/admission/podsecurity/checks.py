@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.apiserver.admission.podsecurity import baseline, restricted
 from fairlead.apiserver.admission.podsecurity.baseline import Annotations
 from fairlead.apiserver.admission.podsecurity.levels import Level
 from fairlead.apiserver.admission.podsecurity.texts import Violation
+from fairlead.base.dataclass import dataclass
 
 Check = Callable[[PodSpec, Annotations], Violation | None]
 

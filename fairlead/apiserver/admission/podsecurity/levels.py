@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.machinery.values.status import FieldError, invalid
 
 PREFIX = "pod-security.kubernetes.io/"
 LEVELS = ("privileged", "baseline", "restricted")
 LATEST = 1 << 30
 """The minor version that stands for `latest`."""
-_VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]*)", re.ASCII)
 _LONGEST = 9
 """Greatest number of digits of a minor version that is read."""
 
@@ -69,9 +67,13 @@ def _read(labels: Mapping[str, str], mode: str, fallback: str, errors: list[Fiel
             name = fallback
         level = replace(level, name=name)
     if (text := labels.get(f"{key}-version")) is not None and text != "latest":
-        match = _VERSION.fullmatch(text)
-        if match is None or len(match[1]) > _LONGEST:
+        digits = text.removeprefix("v1.")
+        if digits == text or not _is_minor(digits):
             errors.append(invalid(f"metadata.labels[{key}-version]", text, 'must be "latest" or "v1.x"'))
         else:
-            level = replace(level, minor=int(match[1]))
+            level = replace(level, minor=int(digits))
     return level
+
+
+def _is_minor(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and str(int(digits)) == digits and len(digits) <= _LONGEST

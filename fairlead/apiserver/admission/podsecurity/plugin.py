@@ -6,19 +6,20 @@ Source: upstream's admission plug-in PodSecurity and its texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import controller_of
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
-from fairlead.apiserver.admission.podsecurity.checks import violations
 from fairlead.apiserver.admission.podsecurity.levels import PREFIX, Level, Levels, levels_of
-from fairlead.apiserver.admission.podsecurity.texts import Violation, containers_of
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import FieldError, internal_error, invalid_object
+
+if TYPE_CHECKING:
+    from fairlead.apiserver.admission.podsecurity.texts import Violation
 
 _MOST_PODS = 3000
 """Greatest number of existing Pods that are checked if a namespace becomes stricter."""
@@ -78,7 +79,7 @@ class PodSecurity(AdmissionPlugin):
         if attributes.operation == "UPDATE" and not _changes_images(attributes.old.spec, pod.spec):
             return
         attributes.annotate(f"{PREFIX}enforce-policy", str(levels.enforce))
-        refusing = violations(levels.enforce, pod.spec, pod.metadata.annotations)
+        refusing = _violations(levels.enforce, pod.spec, pod.metadata.annotations)
         self._note(attributes, levels, errors, pod.spec, pod.metadata.annotations, warn=not refusing)
         if refusing:
             raise attributes.denied(f'violates PodSecurity "{levels.enforce}": {_text(refusing)}')
@@ -111,10 +112,10 @@ class PodSecurity(AdmissionPlugin):
             texts = [str(error) for error in errors]
             text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
             attributes.annotate(f"{PREFIX}error", f"Failed to parse policy: {text}")
-        if noted := violations(levels.audit, spec, annotations):
+        if noted := _violations(levels.audit, spec, annotations):
             text = f'would violate PodSecurity "{levels.audit}": {_text(noted)}'
             attributes.annotate(f"{PREFIX}audit-violations", text)
-        if warn and (warned := violations(levels.warn, spec, annotations)):
+        if warn and (warned := _violations(levels.warn, spec, annotations)):
             attributes.warn(f'would violate PodSecurity "{levels.warn}": {_text(warned)}')
 
     def _check_namespace(self, attributes: Attributes) -> None:
@@ -138,7 +139,7 @@ class PodSecurity(AdmissionPlugin):
         pods = _one_of_each_owner([entry.decode() for entry in self._pods.select(namespace)])
         names: dict[str, list[str]] = {}
         for pod in pods[:_MOST_PODS]:
-            if found := violations(level, pod.spec, pod.metadata.annotations):
+            if found := _violations(level, pod.spec, pod.metadata.annotations):
                 names.setdefault(", ".join(violation.reason for violation in found), []).append(pod.metadata.name)
         texts: list[str] = []
         if len(pods) > _MOST_PODS:
@@ -148,6 +149,15 @@ class PodSecurity(AdmissionPlugin):
             head = f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{level}"'
             texts.append(head)
         return [*texts, *sorted(f"{_shown(found)}: {reason}" for reason, found in names.items())]
+
+
+def _violations(level: Level, spec: PodSpec, annotations: dict[str, str]) -> Sequence[Violation]:
+    """Checks a Pod. The checks are loaded for the first Pod that is held to a level."""
+    if level.name == "privileged":
+        return ()
+    from fairlead.apiserver.admission.podsecurity.checks import violations
+
+    return violations(level, spec, annotations)
 
 
 def _text(found: Sequence[Violation]) -> str:
@@ -178,6 +188,8 @@ def _one_of_each_owner(pods: list[Pod]) -> list[Pod]:
 def _changes_images(old: PodSpec, new: PodSpec) -> bool:
     """Returns whether an update of a Pod adds a container or changes an image: nothing else that is checked can
     change."""
+    from fairlead.apiserver.admission.podsecurity.texts import containers_of
+
     before = {container.name: container.image for container in containers_of(old)}
     after = {container.name: container.image for container in containers_of(new)}
     return before != after

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.spec import PodSpec
+from fairlead.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

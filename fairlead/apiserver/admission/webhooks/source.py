@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from fairlead.apiserver.admission.matching import (
 )
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.model import ServiceReference, WebhookTarget
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _DEFAULT_TIMEOUT_S = 10
 
 
-@dataclass(frozen=True)
 class Hook:
     """One webhook of a configuration."""
 
-    configuration: str
-    spec: Webhook
-    key: str
-    """Names the webhook among all; equal for a webhook in the two passes of one request."""
+    def __init__(self, configuration: str, spec: Webhook, key: str) -> None:
+        self.configuration = configuration
+        self.spec = spec
+        self.key = key
+        """Names the webhook among all; equal for a webhook in the two passes of one request."""
 
     @property
     def name(self) -> str:
