@@ -11,7 +11,7 @@ from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.sources import SOURCES, PersistentVolumeSource
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.pod.kind import POD
-from fairlead.base.instant import Instant
+from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery.kinds.kind import Kind
 from tests.api.objects import Tree, container, created, made, wrong, wrong_update
 
@@ -256,6 +256,25 @@ def test_a_volume_has_upstreams_defaults() -> None:
     assert (found.status.phase, found.status.lastPhaseTransitionTime) == ("Pending", "2026-01-01T00:00:00Z")
     rbd = made(PERSISTENT_VOLUME, volume(rbd={"monitors": ["m"], "image": "i"})).spec.rbd
     assert (rbd.pool, rbd.user, rbd.keyring) == ("rbd", "admin", "/etc/ceph/keyring")
+
+
+@pytest.mark.parametrize(
+    ("phase", "given", "expected"),
+    [
+        ("Available", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
+        ("Available", None, "2026-01-02T00:00:00Z"),
+        ("Available", "2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z"),
+        ("Pending", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_a_volume_records_the_time_at_which_its_phase_changes(phase: str, given: str | None, expected: str) -> None:
+    old = made(
+        PERSISTENT_VOLUME,
+        volume() | {"status": {"phase": "Pending", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}},
+    )
+    new = made(PERSISTENT_VOLUME, volume() | {"status": {"phase": phase, "lastPhaseTransitionTime": given}})
+    PERSISTENT_VOLUME.prepare_status(old, new, parse_time("2026-01-02T00:00:00Z"))
+    assert new.status.lastPhaseTransitionTime == expected
 
 
 def test_a_claim_has_upstreams_defaults_and_one_data_source_in_two_fields() -> None:

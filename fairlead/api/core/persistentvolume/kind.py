@@ -22,7 +22,7 @@ from fairlead.api.core.pod.volume_defaults import default_network
 from fairlead.api.meta.columns import AGE, NAME, UNSET
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, Record, Resources, Strings, Time
-from fairlead.base.instant import Instant
+from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError
@@ -113,6 +113,13 @@ def _prepare_create(volume: PersistentVolume) -> PersistentVolume:
     return volume
 
 
+def _time_phase(old: PersistentVolume, new: PersistentVolume, now: Instant) -> None:
+    """Sets the time of a change of phase, unless the writer has given another."""
+    before, after = old.status, new.status
+    if after.phase != before.phase and after.lastPhaseTransitionTime in (None, before.lastPhaseTransitionTime):
+        after.lastPhaseTransitionTime = render_time(now)
+
+
 def _rules(volume: PersistentVolume) -> Iterator[FieldError]:
     yield from volume_errors(volume)
 
@@ -170,6 +177,7 @@ define(
         ),
         default=_default,
         prepare_create=_prepare_create,
+        prepare_status=_time_phase,
         rules=_rules,
         transition=volume_transition,
         warnings=volume_warnings,
