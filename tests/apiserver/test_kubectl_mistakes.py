@@ -233,10 +233,9 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "kind in lower case": (
         service().replace("kind: Service", "kind: service"),
-        # kubectl looks for a CustomResourceDefinition of a kind without a schema, and the resource does not exist yet.
-        'error: error validating "{file}": error validating data: failed to check CRD: failed to list CRDs: the server '
-        "could not find the requested resource; if you choose to ignore these errors, turn validation off with "
-        "--validate=false\n",
+        # kubectl has no schema of the kind and finds no CustomResourceDefinition of it, so the server decides.
+        f'{STRICT}service in version "v1" cannot be handled as a Service: no kind "service" is registered for '
+        'version "v1" in scheme "fairlead"\n',
     ),
 }
 _number = itertools.count()

@@ -10,12 +10,6 @@ from .harness import Api, Tree, story
 _FACTS = Path(__file__).parent / "upstream_resources.txt"
 ABSENT = {
     "v1 pods/resize",
-    "authentication.k8s.io/v1 selfsubjectreviews",
-    "authentication.k8s.io/v1 tokenreviews",
-    "authorization.k8s.io/v1 localsubjectaccessreviews",
-    "authorization.k8s.io/v1 selfsubjectaccessreviews",
-    "authorization.k8s.io/v1 selfsubjectrulesreviews",
-    "authorization.k8s.io/v1 subjectaccessreviews",
 }
 """Resources that may be absent; those of them that are served are compared with upstream's, too."""
 

@@ -474,7 +474,7 @@ def test_an_idle_control_plane_writes_nothing_but_heartbeats() -> None:
     async def revisions(world: World) -> dict[str, str]:
         found = {}
         for kind in KINDS:
-            if kind is not LEASE:
+            if kind is not LEASE and "list" in kind.verbs:
                 for obj in (await world.client.list(kind)).items:
                     found[f"{kind.plural} {key_of(obj.metadata)}"] = obj.metadata.resourceVersion
         return found
