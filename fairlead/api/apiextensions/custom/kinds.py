@@ -14,8 +14,8 @@ from fairlead.api.apiextensions.custom.columns import columns_of
 from fairlead.api.apiextensions.custom.jsonpath import compile_path
 from fairlead.api.apiextensions.customresourcedefinition.outline import Outline, VersionOutline
 from fairlead.api.apiextensions.customresourcedefinition.types import CustomResourceSubresourceScale
-from fairlead.api.apiextensions.structural.embedded import embedded_errors, has_embedded
-from fairlead.api.apiextensions.structural.listtypes import has_list_types, list_errors
+from fairlead.api.apiextensions.structural.embedded import embedded_errors
+from fairlead.api.apiextensions.structural.listtypes import list_errors
 from fairlead.api.apiextensions.structural.validation import validate
 from fairlead.api.meta.unstructured import Unstructured
 from fairlead.machinery.kinds.kind import VERBS, Conversion, Kind, ScaleFields
@@ -174,10 +174,7 @@ class _Checks:
 
     def _structure_errors(self, tree: dict[str, Any]) -> list[FieldError]:
         node = self._codec.node
-        found = list(list_errors(tree, node)) if has_list_types(node) else []
-        if has_embedded(node):
-            found += embedded_errors(tree, node)
-        return found
+        return [*list_errors(tree, node), *embedded_errors(tree, node)]
 
     def _scale_errors(self, tree: dict[str, Any]) -> Iterator[FieldError]:
         if self._scale is None:

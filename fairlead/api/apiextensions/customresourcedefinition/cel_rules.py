@@ -26,15 +26,26 @@ def rule_errors(schema: Tree, path: str, context: CostContext, *, no_old: str) -
         here = f"{path}.{RULES}[{at}]"
         yield from _cost_errors(compiled, here, context, type)
         if compiled.problem:
-            yield invalid(f"{here}.rule", rules[at], compiled.problem)
+            yield invalid(f"{here}.rule", _shown(rules[at]), compiled.problem)
         if compiled.message_problem:
-            yield invalid(f"{here}.messageExpression", rules[at], compiled.message_problem)
+            yield invalid(f"{here}.messageExpression", _shown(rules[at]), compiled.message_problem)
         if compiled.uses_old and no_old:
             text = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {no_old}"
             yield invalid(f"{here}.rule", rules[at]["rule"], text)
         elif not compiled.uses_old and rules[at].get("optionalOldSelf") is not None:
             text = "may not be set if oldSelf is not used in rule"
             yield invalid(f"{here}.optionalOldSelf", rules[at]["optionalOldSelf"], text)
+
+
+def _shown(rule: Tree) -> dict[str, Any]:
+    """Returns a rule as upstream shows it: with the names of Go's fields, all of them."""
+    texts = {"Rule": "rule", "Message": "message", "MessageExpression": "messageExpression"}
+    return {
+        **{name: rule.get(key) or "" for name, key in texts.items()},
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
 
 
 def _cost_errors(compiled: CompiledRule, here: str, context: CostContext, type: SchemaType) -> Iterator[FieldError]:

@@ -9,7 +9,6 @@ from fairlead.api.apiextensions.structural.embedded import embedded_errors
 from fairlead.api.apiextensions.structural.node import META, Node, has_rules
 from fairlead.api.apiextensions.structural.pruning import prune
 from fairlead.api.apiextensions.structural.validation import same, validate
-from fairlead.base.dataclass import replace
 from fairlead.machinery.values.status import FieldError, invalid
 
 
@@ -43,4 +42,5 @@ def _value_errors(node: Node, path: str, *, in_meta: bool) -> Iterator[FieldErro
 def _below(path: str, error: FieldError) -> FieldError:
     """Returns an error with the path of the default before its own; its text names the field within the default."""
     inner = "" if error.path in ("", "<nil>") else error.path
-    return replace(error, path=f"{path}.{inner}" if inner and not inner.startswith("[") else path + inner)
+    at = f"{path}.{inner}" if inner and not inner.startswith("[") else path + inner
+    return FieldError(at, error.type, error.value, error.detail)

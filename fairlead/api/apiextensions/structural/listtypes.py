@@ -6,13 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fairlead.api.apiextensions.structural.node import Node, any_of
+from fairlead.api.apiextensions.structural.node import Node
 from fairlead.machinery.values.status import FieldError, duplicate, invalid
-
-
-def has_list_types(node: Node) -> bool:
-    """Returns whether a schema has lists that are sets or maps."""
-    return any_of(node, lambda one: one.list_type in ("set", "map"))
 
 
 def list_errors(value: Any, node: Node | None, path: str = "") -> Iterator[FieldError]:
