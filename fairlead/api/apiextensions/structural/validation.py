@@ -14,7 +14,8 @@ from typing import Any
 from fairlead.api.apiextensions.structural.node import Node
 from fairlead.cel.regexes import compile_pattern
 from fairlead.machinery.values.formats import format_test
-from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
+from fairlead.machinery.values.quoting import go_quote
+from fairlead.machinery.values.status import FieldError, invalid, required
 
 _NO_OLD = object()
 _COMPOSITE = "<nil>"
@@ -95,8 +96,8 @@ def _own_errors(value: Any, own: Mapping[str, Any], types: tuple[str, ...], path
         yield from _number_errors(value, own, path)
     choices = own.get("enum")
     if choices and not any(same(value, choice) for choice in choices):
-        shown = [choice if isinstance(choice, str) else json.dumps(choice) for choice in choices]
-        yield not_supported(path, value, shown)
+        shown = [go_quote(choice if isinstance(choice, str) else json.dumps(choice)) for choice in choices]
+        yield FieldError(path, "NotSupported", value, f"supported values: {', '.join(shown)}")
 
 
 def json_type(value: Any) -> str:
