@@ -39,6 +39,7 @@ from fairlead.apiserver.background.protection import StorageProtection
 from fairlead.apiserver.background.quotas import QuotaStatus
 from fairlead.apiserver.background.rbacpolicy import DefaultPolicy
 from fairlead.apiserver.background.repair import Repair
+from fairlead.apiserver.background.tokensecrets import TokenSecrets
 from fairlead.apiserver.connect.componentstatus import STORE, ComponentStatusSource, store_check
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
@@ -134,6 +135,7 @@ class ApiServer:
         self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
         self._custom = CustomResources(resources, scheme, writers, self._nursery, clock=clock, log=log)
         self._policy = DefaultPolicy(resources, writers)
+        self._token_secrets = TokenSecrets(resources, writers, tokens, ca_pem=settings.ca_pem, log=log)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)
         self._quotas = QuotaStatus(resources, quotas, writers.updater)
         self._policy_status = PolicyStatus(resources, scheme, writers.updater)
@@ -217,6 +219,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("quotas", self._quotas.run, log=self._log))
         self._nursery.spawn(keep_running("flow control", self._flow_control.run, log=self._log))
         self._nursery.spawn(keep_running("bootstrap", self._run_bootstrap, log=self._log))
+        self._nursery.spawn(keep_running("token secrets", self._token_secrets.run, log=self._log))
         self._nursery.spawn(keep_running("service CIDRs", self._cidrs.run, log=self._log))
         self._nursery.spawn(keep_running("APIServices", self._availability.run, log=self._log))
         self._nursery.spawn(keep_running("repair", self._repair.run, log=self._log))

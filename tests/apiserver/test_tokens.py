@@ -21,7 +21,7 @@ from fairlead.apiserver.model import ANONYMOUS
 from fairlead.base.base64url import decode_base64url, encode_base64url
 from fairlead.machinery.values.status import StatusError
 
-from .harness import PODS, Api, Tree, pod, start, story
+from .harness import MERGE, PODS, Api, Tree, pod, start, story
 from .rbac import user
 from .tokenkeys import KEYS, OLDER, OLDER_PUBLIC, SIGNING, SYMMETRIC
 
@@ -300,3 +300,61 @@ async def test_others_can_verify_tokens_by_the_published_keys(api: Api) -> None:
     for who, code in ((account, 200), (user("alice"), 403), (ANONYMOUS, 403)):
         for path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
             assert (await replace(api, user=who).call("GET", path)).status == code
+
+
+TYPE = "kubernetes.io/service-account-token"
+
+
+def token_secret(name: str, account: str, **annotations: str) -> Tree:
+    named = {"kubernetes.io/service-account.name": account, **annotations}
+    return {"metadata": {"name": name, "annotations": named}, "type": TYPE}
+
+
+async def filled(api: Api, name: str) -> Tree:
+    """Returns the Secret when it has a token."""
+    while True:
+        found = await api.ok("GET", f"{SECRETS}/{name}")
+        if "token" in found.get("data", {}):
+            return found
+        await asyncio.sleep(0)
+
+
+@story
+async def test_a_secret_for_an_account_is_filled_with_a_token_that_ends_with_it(api: Api) -> None:
+    uid = (await api.ok("GET", f"{ACCOUNTS}/default"))["metadata"]["uid"]
+    await api.ok("POST", SECRETS, token_secret("s", "default"))
+    made = await filled(api, "s")
+    assert made["metadata"]["annotations"]["kubernetes.io/service-account.uid"] == uid
+    assert base64.b64decode(made["data"]["namespace"]) == b"default"
+    token = base64.b64decode(made["data"]["token"]).decode()
+    found = check(api, token)
+    assert (found.user.name, found.user.extra) == ("system:serviceaccount:default:default", {})
+    api.clock.advance(10 * 365 * 86400)
+    assert _knows(api, token)
+    with pytest.raises(InvalidToken):
+        check(api, token, "vault")
+    marked = {"metadata": {"labels": {"kubernetes.io/legacy-token-invalid-since": "2024-01-01"}}}
+    await api.ok("PATCH", f"{SECRETS}/s", marked, content_type=MERGE)
+    assert not _knows(api, token)
+    await api.ok("PATCH", f"{SECRETS}/s", {"metadata": {"labels": None}}, content_type=MERGE)
+    assert _knows(api, token)
+    await api.ok("PATCH", f"{SECRETS}/s", {"data": {"token": None}}, content_type=MERGE)
+    renewed = base64.b64decode((await filled(api, "s"))["data"]["token"]).decode()
+    assert _knows(api, renewed)
+    assert not _knows(api, token)
+    await api.ok("DELETE", f"{SECRETS}/s")
+    assert not _knows(api, renewed)
+
+
+@story
+async def test_a_secret_for_a_missing_or_another_account_is_deleted(api: Api) -> None:
+    await api.ok("POST", SECRETS, token_secret("none", "gone"))
+    await api.ok("POST", SECRETS, token_secret("other", "default", **{"kubernetes.io/service-account.uid": "x"}))
+    await api.ok("POST", ACCOUNTS, {"metadata": {"name": "web"}})
+    await api.ok("POST", SECRETS, token_secret("web", "web"))
+    token = base64.b64decode((await filled(api, "web"))["data"]["token"]).decode()
+    await api.ok("DELETE", f"{ACCOUNTS}/web")
+    while (await api.ok("GET", SECRETS))["items"]:
+        await asyncio.sleep(0)
+    await api.ok("POST", ACCOUNTS, {"metadata": {"name": "web"}})
+    assert not _knows(api, token)
