@@ -21,7 +21,7 @@ from fairlead.apiserver.model import ANONYMOUS
 from fairlead.base.base64url import decode_base64url, encode_base64url
 from fairlead.machinery.values.status import StatusError
 
-from .harness import MERGE, PODS, Api, Tree, pod, start, story
+from .harness import MERGE, PODS, Api, Tree, brief, events, pod, start, story
 from .rbac import user
 from .tokenkeys import KEYS, OLDER, OLDER_PUBLIC, SIGNING, SYMMETRIC
 
@@ -348,13 +348,15 @@ async def test_a_secret_for_an_account_is_filled_with_a_token_that_ends_with_it(
 
 @story
 async def test_a_secret_for_a_missing_or_another_account_is_deleted(api: Api) -> None:
+    stream = await api.watch(SECRETS, resourceVersion=str(api.revision))
     await api.ok("POST", SECRETS, token_secret("none", "gone"))
     await api.ok("POST", SECRETS, token_secret("other", "default", **{"kubernetes.io/service-account.uid": "x"}))
     await api.ok("POST", ACCOUNTS, {"metadata": {"name": "web"}})
     await api.ok("POST", SECRETS, token_secret("web", "web"))
     token = base64.b64decode((await filled(api, "web"))["data"]["token"]).decode()
     await api.ok("DELETE", f"{ACCOUNTS}/web")
-    while (await api.ok("GET", SECRETS))["items"]:
-        await asyncio.sleep(0)
+    happened = sorted(brief(await events(stream, 7)))
+    assert [name for kind, name in happened if kind == "DELETED"] == ["none", "other", "web"]
+    assert (await api.ok("GET", SECRETS))["items"] == []
     await api.ok("POST", ACCOUNTS, {"metadata": {"name": "web"}})
     assert not _knows(api, token)
