@@ -382,3 +382,22 @@ def test_every_kind_can_be_applied(kind: Kind[Any]) -> None:
             assert owners(found) == []
 
     test()
+
+
+@story
+async def test_labels_of_a_kind_without_a_spec_have_an_owner_from_their_creation(api: Api) -> None:
+    for path, body in (
+        (CONFIG_MAPS, config_map("a", {"app": "x"}, k="v")),
+        (CONFIG_MAPS.replace("configmaps", "secrets"), {"metadata": {"name": "a", "labels": {"app": "x"}}}),
+    ):
+        made = await api.ok("POST", path, body, query={"fieldManager": "maker"})
+        [entry] = made["metadata"]["managedFields"]
+        assert entry["fieldsV1"]["f:metadata"] == {"f:labels": {".": {}, "f:app": {}}}
+        config = {
+            "apiVersion": "v1",
+            "kind": made["kind"],
+            "metadata": {"name": "a", "labels": {"app": "y"}},
+        }
+        query = {"fieldManager": "other"}
+        error = await api.error("PATCH", f"{path}/a", config, content_type="application/apply-patch+yaml", query=query)
+        assert (error.code, error.details["causes"][0]["field"]) == (409, ".metadata.labels.app")

@@ -44,7 +44,7 @@ def _added(tree: Tree, empty: Tree, shape: Shape, skip: Tree) -> str:
     """Returns the text of the new members of a struct that exists in every object."""
     parts = []
     fresh = tuple(name for name in tree if name not in empty and name not in skip)
-    if len(fresh) + len(tree.keys() & skip.keys()) == len(tree):
+    if len(fresh) + sum(not skip.get(name, True) for name in tree) == len(tree):  # the rest is left out as a whole
         return _filled(_plan(shape, fresh, ""), tree).removeprefix(",") if fresh else ""
     prefixes = shape.prefixes()
     for name in sorted(tree):
