@@ -13,6 +13,7 @@ time before the renewal.
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -37,6 +38,8 @@ DAY_S = 86400
 VALID_DAYS = 3650
 """Validity of a certificate in days, both before and after the day on which it is made."""
 AUTHORITY = frozenset({"ca.crt", "ca.key"})
+TOKEN_SIGNER = "service-account"
+"""The file whose key signs service-account tokens."""
 SYMMETRIC = "sa.key"
 """The key of service-account tokens in clusters that were made before `service-account.key`. Their tokens are valid
 until they expire."""
@@ -81,7 +84,7 @@ def certificate_specs(config: ClusterConfig) -> list[CertificateSpec]:
         CertificateSpec("kubelet-client", "kube-apiserver-kubelet-client"),
         CertificateSpec("kube-proxy", "system:kube-proxy"),
         CertificateSpec("relay", "system:fairlead:relay"),
-        CertificateSpec("service-account", "system:service-account-issuer"),
+        CertificateSpec(TOKEN_SIGNER, "system:service-account-issuer"),
         CertificateSpec("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
         *nodes,
     ]
@@ -127,9 +130,9 @@ def token_keys(folder: Path) -> KeySet:
     `service-account-*.pub`, of earlier keys, verify."""
     from fairlead.apiserver.auth.keyset import KeySet
 
-    older = [path.read_bytes() for path in sorted(folder.glob("service-account-*.pub"))]
+    older = [path.read_bytes() for path in sorted(folder.glob(f"{TOKEN_SIGNER}-*.pub"))]
     symmetric = (folder / SYMMETRIC).read_bytes() if SYMMETRIC in _whole(folder) else b""
-    return KeySet((folder / "service-account.key").read_bytes(), older, symmetric=symmetric)
+    return KeySet((folder / f"{TOKEN_SIGNER}.key").read_bytes(), older, symmetric=symmetric)
 
 
 def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
@@ -141,12 +144,26 @@ def make(wants: list[CertificateSpec], folder: Path, *, clock: Clock) -> None:
         for name in sorted({want.authority for want in wants})
     }
     issued = _issued(folder)
+    _keep_token_key(folder, {want.file for want in wants}, genuine=issued.get(_FILES, {}).items() & whole.items())
     for want in wants:
         made = issuers[want.authority].issue(want)
         begin, end = made.not_valid_before_utc.timestamp(), made.not_valid_after_utc.timestamp()
         issued[want.file] = {"for": encode(CertificateSpec, want), "from": begin, "until": end}
     issued[_FILES] = _whole(folder)
     write_private(folder / "issued.json", json.dumps(issued, indent=1).encode())
+
+
+def _keep_token_key(folder: Path, renewed: Set[str], *, genuine: Set[tuple[str, int]]) -> None:
+    """Writes the public key beside a signer that is about to be replaced, so that its tokens stay valid."""
+    file = f"{TOKEN_SIGNER}.crt"
+    if TOKEN_SIGNER not in renewed or file not in {name for name, _ in genuine}:
+        return
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from cryptography.x509 import load_pem_x509_certificate
+
+    certificate = load_pem_x509_certificate((folder / file).read_bytes())
+    pem = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write_private(folder / f"{TOKEN_SIGNER}-{certificate.serial_number:x}.pub", pem)
 
 
 def _issued(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import ssl
-import subprocess
 from pathlib import Path
 from zlib import crc32
 
@@ -119,21 +118,32 @@ def test_an_older_cluster_gets_a_key_for_tokens_and_its_tokens_stay_valid(tmp_pa
     assert not pki.token_keys(tmp_path).verify(b"x", old, algorithm="HS256", kid="")
 
 
-def test_tokens_of_an_earlier_key_are_valid_while_its_public_key_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("years", [0, 10])
+def test_tokens_of_an_earlier_key_are_valid_while_its_public_key_is_there(tmp_path: Path, years: int) -> None:
     clock = FakeClock()
     made(tmp_path, ClusterConfig("c"), clock)
     before = pki.token_keys(tmp_path)
     signature, kid = before.sign(b"x"), before.signing_id
-    command = ["openssl", "pkey", "-in", str(tmp_path / "service-account.key"), "-pubout"]
-    public = subprocess.run(command, capture_output=True, check=True).stdout
-    (tmp_path / "service-account.key").unlink()
-    assert made(tmp_path, ClusterConfig("c"), clock) == ["service-account"]
-    assert not pki.token_keys(tmp_path).verify(b"x", signature, algorithm="ES256", kid=kid)
-    (tmp_path / "service-account-1.pub").write_bytes(public)
+    if years:
+        clock.advance(years * 365 * pki.DAY_S)
+    else:
+        (tmp_path / "service-account.key").unlink()
+    assert "service-account" in made(tmp_path, ClusterConfig("c"), clock)
     after = pki.token_keys(tmp_path)
     assert after.verify(b"x", signature, algorithm="ES256", kid=kid)
     assert after.signing_id != kid
     assert made(tmp_path, ClusterConfig("c"), clock) == []
+    (kept,) = tmp_path.glob("service-account-*.pub")
+    kept.unlink()
+    assert not pki.token_keys(tmp_path).verify(b"x", signature, algorithm="ES256", kid=kid)
+    assert made(tmp_path, ClusterConfig("c"), clock) == []
+
+
+def test_a_swapped_certificate_adds_no_key_of_tokens(tmp_path: Path) -> None:
+    made(tmp_path, ClusterConfig("c"), clock := FakeClock())
+    (tmp_path / "service-account.crt").write_bytes((tmp_path / "admin.crt").read_bytes())
+    assert made(tmp_path, ClusterConfig("c"), clock) == ["service-account"]
+    assert not list(tmp_path.glob("*.pub"))
 
 
 def test_a_client_and_the_server_believe_each_other(tmp_path: Path) -> None:
