@@ -14,6 +14,7 @@ from tests.kubectl.conftest import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
+SERVICE = "service: {name: hook, namespace: hooks, path: /mark}"
 SERVER = """\
 import base64, http.server, json, os, ssl, time
 
@@ -45,7 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("/etc/hook/tls.crt", "/etc/hook/tls.key")
+folder = os.environ.get("HOOK", "/etc/hook")
+context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
 server = http.server.ThreadingHTTPServer(("", 8443), Handler)
 server.daemon_threads = True
 server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -108,7 +110,7 @@ webhooks:
   failurePolicy: {failure}
   clientConfig:
     caBundle: {bundle}
-    service: {{name: hook, namespace: hooks, path: /mark}}
+    {address}
   namespaceSelector: {{matchLabels: {{watched: "yes"}}}}
   rules:
   - {{operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [configmaps]}}
@@ -184,7 +186,7 @@ def made_map(kubectl: Kubectl, name: str) -> tuple[int, str, str]:
 def test_a_webhook_in_a_pod_changes_refuses_hangs_and_crashes(
     kubectl: Kubectl, apply: Callable[[str], str], hook: Certificate
 ) -> None:
-    apply(CONFIGURATION.format(failure="Fail", bundle=hook.bundle))
+    apply(CONFIGURATION.format(address=SERVICE, failure="Fail", bundle=hook.bundle))
     code, _, errors = made_map(kubectl, "first")
     assert (code, errors) == (0, "Warning: marked by the webhook\n")
     shown = kubectl("get", "configmap", "first", "-n", "watched", "-o", "jsonpath={.metadata.labels.marked}")
@@ -205,9 +207,33 @@ def test_a_webhook_in_a_pod_changes_refuses_hangs_and_crashes(
         return "no endpoints available for service" in made_map(kubectl, "lost")[2]
 
     until("the failure without endpoints", without_endpoints)
-    apply(CONFIGURATION.format(failure="Ignore", bundle=hook.bundle))
+    apply(CONFIGURATION.format(address=SERVICE, failure="Ignore", bundle=hook.bundle))
     assert made_map(kubectl, "ignored")[0] == 0
     kubectl("delete", "mutatingwebhookconfiguration", "hook")
+
+
+def test_a_webhook_at_a_url_runs_in_the_network_of_a_node(kubectl: Kubectl, apply: Callable[[str], str]) -> None:
+    made, folder = certificate("172.30.0.11"), kubectl.manifests
+    for name, text in (("tls.crt", made.pem), ("tls.key", made.key), ("server.py", SERVER.encode())):
+        (folder / name).write_bytes(text)
+    kubectl("create", "namespace", "remote")
+    kubectl("label", "namespace", "remote", "watched=yes")
+    runner = kubectl.cluster.runner
+    server_command = ("env", f"HOOK={folder}", "python3", str(folder / "server.py"))
+    command = runner.command("shell", "--name", kubectl.cluster.name, "node1", "--", *server_command)
+    with runner.start(command) as server:
+        try:
+            address = "url: https://172.30.0.11:8443/mark"
+            apply(CONFIGURATION.format(address=address, failure="Fail", bundle=made.bundle))
+
+            def marked() -> bool:
+                done = kubectl.try_("create", "configmap", "a", "-n", "remote")
+                return done.stderr == "Warning: marked by the webhook\n"
+
+            until("the webhook at the URL", marked)
+        finally:
+            kubectl("delete", "mutatingwebhookconfiguration", "hook")
+            server.terminate()
 
 
 def test_a_policy_with_parameters_bounds_what_kubectl_scales(kubectl: Kubectl, apply: Callable[[str], str]) -> None:
@@ -277,7 +303,7 @@ def test_a_namespaces_labels_hold_pods_to_a_standard(kubectl: Kubectl) -> None:
 
 
 def test_kubectl_shows_webhooks_and_policies(kubectl: Kubectl, apply: Callable[[str], str]) -> None:
-    apply(CONFIGURATION.format(failure="Ignore", bundle=certificate("x").bundle))
+    apply(CONFIGURATION.format(address=SERVICE, failure="Ignore", bundle=certificate("x").bundle))
     assert kubectl("get", "mutatingwebhookconfigurations").splitlines()[0].split() == ["NAME", "WEBHOOKS", "AGE"]
     assert "hook.example.com" in kubectl("describe", "mutatingwebhookconfiguration", "hook")
     assert "failurePolicy" in kubectl("explain", "mutatingwebhookconfiguration.webhooks")
