@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from .customresources import GROUP, OBJECTS, crontab, define, version
 from .harness import Api, story
@@ -25,7 +26,7 @@ RULE = {"operations": ["*"], "apiGroups": [GROUP], "apiVersions": ["v1"], "resou
 @story
 async def test_a_webhook_changes_custom_objects_which_are_pruned_afterwards(api: Api) -> None:
     await define(api)
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "add", "path": "/spec/image", "value": "by-webhook"},
         {"op": "add", "path": "/spec/unknown", "value": 1},
     ]
