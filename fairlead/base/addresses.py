@@ -25,7 +25,7 @@ def family_of(ip: str) -> FamilyName:
 
 def is_own(ip: str) -> bool:
     """Returns whether the address belongs to every machine rather than to a network (loopback, link-local, multicast,
-    unspecified). Also True for a text that cannot be parsed."""
+    unspecified); true for a text that cannot be parsed."""
     try:
         address = unmapped(ip_address(ip))
     except ValueError:

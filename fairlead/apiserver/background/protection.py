@@ -1,4 +1,4 @@
-"""Removes the protection of deleted volumes, claims and classes that are no longer in use.
+"""Removes the protection of deleted volumes, claims and classes after their last use.
 
 Source: upstream's controllers pv-protection, pvc-protection and volumeattributesclass-protection.
 """

@@ -46,7 +46,7 @@ class Levels:
 
 def levels_of(labels: Mapping[str, str]) -> tuple[Levels, list[FieldError]]:
     """Returns the levels that the labels of a namespace choose, and the errors of the labels. A level that cannot be
-    read is `restricted` where it is enforced, else `privileged`."""
+    read is `restricted` if it is enforced, else `privileged`."""
     errors: list[FieldError] = []
     enforce = _read(labels, "enforce", "restricted", errors)
     audit = _read(labels, "audit", "privileged", errors)

@@ -63,7 +63,7 @@ class PodSecurity(AdmissionPlugin):
             self._check_template(attributes)
 
     def _levels(self, attributes: Attributes) -> tuple[Levels, list[FieldError]] | None:
-        """Returns the levels of the request's namespace; None if it has no labels about them."""
+        """Returns the levels of the request's namespace; None without labels about them."""
         entry = self._namespaces.get(attributes.namespace)
         if entry is None:
             raise internal_error(f'failed to lookup namespace "{attributes.namespace}"')
