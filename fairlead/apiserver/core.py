@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth.authorization import AuthorizerChain, refusal
 from fairlead.apiserver.auth.impersonation import impersonate, wanted_user
-from fairlead.apiserver.metrics import Metrics, mutates
+from fairlead.apiserver.metrics import MUTATING, Metrics
 from fairlead.apiserver.model import Outcome, RequestContext, User, with_warnings
 from fairlead.apiserver.nonresource import NonResourceHandler
 from fairlead.apiserver.registry.verbs import Verbs
@@ -69,7 +69,7 @@ class Core:
         started = self._clock.monotonic()
         record = self.auditor.begin(request, info, user, source) if self.auditor is not None else None
         context = RequestContext(user, info)
-        in_flight, writes = self.metrics.in_flight, mutates(request.method)
+        in_flight, writes = self.metrics.in_flight, request.method in MUTATING
         in_flight[writes] += 1
         try:
             outcome = await self._answer(request, context, read, record)

@@ -12,13 +12,27 @@ from fairlead.base.process import build_info, process_families
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 
 
-_MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}
 
 _CONNECTING = frozenset({"attach", "exec", "portforward", "proxy"})
 
 RequestKey = tuple[str, str, str, str, str, str, bool, bool]
 """Method, verb, group, version, resource and subresource of a request, and if it has a namespace and a name."""
+
+
+class _Answered:
+    """The answered requests of one key: one look-up finds both."""
+
+    __slots__ = ("codes", "durations")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.durations = Histogram(_BUCKETS)
+
+
+def _by_key(item: tuple[RequestKey, _Answered]) -> RequestKey:
+    return item[0]
 
 
 class Metrics:
@@ -29,8 +43,7 @@ class Metrics:
 
     def __init__(self, *, version: str) -> None:
         self._version = version
-        self._requests: dict[tuple[RequestKey, int], int] = {}
-        self._durations: dict[RequestKey, Histogram] = {}
+        self._answered: dict[RequestKey, _Answered] = {}
         self._long: dict[RequestKey, int] = {}
         self.in_flight = [0, 0]
         """The requests that are being answered: those that only read, and those that write."""
@@ -42,12 +55,11 @@ class Metrics:
     def observe(self, info: RequestInfo | None, method: str, code: int, seconds: float) -> None:
         """Counts an answered request; `info` is None if the request is not about a resource."""
         key = _key(info, method)
-        counted = (key, code)
-        self._requests[counted] = self._requests.get(counted, 0) + 1
-        histogram = self._durations.get(key)
-        if histogram is None:
-            histogram = self._durations[key] = Histogram(_BUCKETS)
-        histogram.add(seconds)
+        answered = self._answered.get(key)
+        if answered is None:
+            answered = self._answered[key] = _Answered()
+        answered.codes[code] = answered.codes.get(code, 0) + 1
+        answered.durations.add(seconds)
 
     def count_open(self, info: RequestInfo, method: str, by: int) -> None:
         """Counts the start (+1) or the end (-1) of a long-running request."""
@@ -65,13 +77,21 @@ class Metrics:
             "apiserver_request_total",
             "counter",
             "Requests answered, by verb, resource and HTTP code.",
-            [Sample(n, (("code", str(code)), *_labels(key))) for (key, code), n in sorted(self._requests.items())],
+            [
+                Sample(n, (("code", str(code)), *_labels(key)))
+                for key, answered in sorted(self._answered.items(), key=_by_key)
+                for code, n in sorted(answered.codes.items())
+            ],
         )
         yield Family(
             "apiserver_request_duration_seconds",
             "histogram",
             "Time to answer a request, except watches and other streams.",
-            [sample for key, row in sorted(self._durations.items()) for sample in row.samples(_labels(key))],
+            [
+                sample
+                for key, answered in sorted(self._answered.items(), key=_by_key)
+                for sample in answered.durations.samples(_labels(key))
+            ],
         )
         yield Family(
             "apiserver_longrunning_requests",
@@ -96,11 +116,6 @@ class Metrics:
             yield from source()
         yield build_info(self._version)
         yield from process_families()
-
-
-def mutates(method: str) -> bool:
-    """Returns whether requests of the method count as mutating."""
-    return method in _MUTATING
 
 
 def _key(info: RequestInfo | None, method: str) -> RequestKey:

@@ -59,10 +59,13 @@ class Acting:
 
 def wanted_user(headers: Mapping[str, str]) -> Wanted | None:
     """Returns the user to act as, or None without such headers. Raises StatusError 400 for incomplete headers."""
-    # Every request comes here, and few headers begin with this letter.
-    found = [(lower, name) for name in headers if name[:1] in "iI" and (lower := name.lower()).startswith(_PREFIX)]
-    if not found:
+    for name in headers:
+        # Every request comes here, and few headers begin with this letter.
+        if name[:1] in "iI" and name.lower().startswith(_PREFIX):
+            break
+    else:
         return None
+    found = [(lower, name) for name in headers if (lower := name.lower()).startswith(_PREFIX)]
     extra: dict[str, tuple[str, ...]] = {}
     for lower, name in dict(found).items():
         if lower.startswith(_EXTRA):
