@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -165,6 +167,22 @@ def test_a_frozen_value_can_be_pickled() -> None:
 
 def test_replace_needs_no_other_module() -> None:
     assert own.replace(Public(1), value=2) == Public(2)
+
+
+_BESIDE_OTHERS = {"fairlead/machinery/values/status.py", "fairlead/machinery/kinds/kind.py"}
+"""Modules that also declare a class without slots."""
+
+
+@pytest.mark.slow
+def test_classes_with_slots_are_declared_by_this_module() -> None:
+    root = Path(own.__file__).parent.parent
+    found = {
+        str(path.relative_to(root.parent))
+        for path in root.rglob("*.py")
+        if re.search(r"^from dataclasses import .*\bdataclass\b", text := path.read_text(encoding="utf-8"), re.M)
+        and re.search(r"^ *@dataclass\(.*slots=True", text, re.M)
+    }
+    assert found <= _BESIDE_OTHERS, "import dataclass from fairlead.base.dataclass: a start declares 300 classes"
 
 
 def test_a_declaration_imports_neither_dataclasses_nor_inspect() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -23,6 +22,7 @@ from fairlead.apiserver.model import ANONYMOUS, User, service_account
 from fairlead.apiserver.serialization.subprotocols import HEADER, token_in, wants_websocket
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import parse_time
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError

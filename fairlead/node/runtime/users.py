@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 
-from fairlead.base.dataclass import dataclass
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.numbers import natural
 from fairlead.node.runtime.containerspec import ContainerSpec, User
 

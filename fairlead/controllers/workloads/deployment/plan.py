@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from fairlead.api.apps.deployment.kind import DEPLOYMENT, Deployment, DeploymentStatus
 from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSetSpec
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.deployment import conditions as status_of
