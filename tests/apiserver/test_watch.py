@@ -15,6 +15,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.apiserver.watchcache.cache import RING_BYTES, KindCache
 from fairlead.apiserver.watchcache.filter import parse_filter
 from fairlead.apiserver.watchcache.watch import MAX_PENDING_BYTES, WatchStream
+from fairlead.runtime.client import Request
 from fairlead.store.model import Change
 
 from .harness import CONFIG_MAPS, MERGE, PODS, Api, brief, config_map, events, handle, pod, start, story
@@ -240,3 +241,20 @@ def test_the_version_is_spliced_in_first_and_can_be_changed() -> None:
     raw = form.splice(value, 42)
     assert raw.startswith(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"42","name":"a"')
     assert form.respliced(raw, 7) == form.splice(value, 7)
+
+
+@story
+async def test_the_first_table_of_a_watch_defines_the_columns_and_a_bookmark_is_a_row(api: Api) -> None:
+    await api.ok("POST", CONFIG_MAPS, config_map("a"))
+    query = {"watch": "1", "sendInitialEvents": "1", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "1"}
+    accept = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    stream: Any = await handle(api.server, Request("GET", CONFIG_MAPS, query, accept))
+    await api.ok("POST", CONFIG_MAPS, config_map("b"))
+    first, bookmark, later = await events(stream, 3)
+    assert [column["name"] for column in first["object"]["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert later["object"]["columnDefinitions"] is None
+    assert later["object"]["rows"][0]["cells"][0] == "b"
+    assert (bookmark["type"], bookmark["object"]["kind"]) == ("BOOKMARK", "Table")
+    [row] = bookmark["object"]["rows"]
+    assert row["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    stream.close()

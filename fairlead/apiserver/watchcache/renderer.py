@@ -69,7 +69,7 @@ class Renderer:
             return MetadataFrames() if self.form != "Object" else ProtobufFrames(kind_encoder(self.kind))
         return JSON_LINES if self.form == "Object" else MetadataLines()
 
-    def _table_event(self, type: EventType, entry: Entry) -> bytes:
+    def _table_event(self, type: EventType, entry: Entry, columns: bool) -> bytes:
         rows = [(entry.decode(), entry.raw)]
         return table_event(
             type,
@@ -78,6 +78,7 @@ class Renderer:
             now=self._clock.now(),
             include_object=self._include,
             resource_version=str(entry.revision),
+            columns=columns,
         )
 
 

@@ -13,10 +13,10 @@ from fairlead.apiserver.serialization.protobuf.convert import STREAM_HEADERS, fr
 from fairlead.apiserver.serialization.protobuf.encode import MessageEncoder
 from fairlead.apiserver.watchcache.cache import Entry, Event, EventType, event_line
 from fairlead.machinery.kinds.kind import Kind
-from fairlead.machinery.kinds.table import partial_metadata
+from fairlead.machinery.kinds.table import columns_of, partial_metadata
 
-Render = Callable[[EventType, Entry], bytes]
-"""Renders an event as a separate line (Table)."""
+Render = Callable[[EventType, Entry, bool], bytes]
+"""Renders an event as a separate line (Table), with or without the definitions of the columns."""
 _INITIAL_END = ',"annotations":{"k8s.io/initial-events-end":"true"}'
 _META = "meta.k8s.io/v1"
 
@@ -75,20 +75,25 @@ class MetadataLines(JsonLines):
 
 
 class TableLines(JsonLines):
-    """Tables in JSON, a line each; the cells depend on the time."""
+    """Tables in JSON, a line each; the cells depend on the time. Only the first line defines the columns."""
 
     def __init__(self, render: Render) -> None:
         self._render = render
+        self._began = False
 
     def event(self, event: Event, type: EventType) -> bytes:
-        return self._render(type, event.entry_for(type))
+        return self.entry(type, event.entry_for(type))
 
     def entry(self, type: EventType, entry: Entry) -> bytes:
-        return self._render(type, entry)
+        first, self._began = not self._began, True
+        return self._render(type, entry, first)
 
     def bookmark(self, kind: Kind[Any], revision: int, *, initial_end: bool) -> bytes:
-        table = bookmark_object(_META, "Table", revision, initial_end=initial_end)
-        return event_line("BOOKMARK", table[:-1] + b',"columnDefinitions":[],"rows":[]}')
+        obj = bookmark_object(_META, "PartialObjectMetadata", revision, initial_end=initial_end)
+        cells = b",".join([b"null"] * len(columns_of(kind)))
+        table = bookmark_object(_META, "Table", revision, initial_end=False)
+        row = b'{"cells":[%b],"object":%b}' % (cells, obj)
+        return event_line("BOOKMARK", table[:-1] + b',"columnDefinitions":null,"rows":[%b]}' % row)
 
 
 class ProtobufFrames:

@@ -46,6 +46,7 @@ def table(
     now: Instant,
     include_object: IncludeObject = "Metadata",
     metadata: bytes = b"{}",
+    columns: bool = True,
 ) -> bytes:
     """Returns a list as a table. Each object is given decoded and encoded; `metadata` is the list's encoded
     `ListMeta`."""
@@ -54,13 +55,18 @@ def table(
         b'{"cells":%b,"object":%b}' % (_encode([cell(obj, now) for cell in cells]), _row_object(raw, include_object))
         for obj, raw in rows
     )
-    return b'%b%b,"columnDefinitions":%b,"rows":[%b]}\n' % (_HEAD, metadata, _definitions(kind), rendered)
+    return b'%b%b,"columnDefinitions":%b,"rows":[%b]}\n' % (
+        _HEAD,
+        metadata,
+        _definitions(kind) if columns else b"null",
+        rendered,
+    )
 
 
 _HEAD = b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":'
 
 
-def table_event(
+def table_event(  # noqa: PLR0913 -- the parameters of `table` and those of an event
     type: str,
     kind: Kind[T],
     rows: Sequence[tuple[T, bytes]],
@@ -68,10 +74,11 @@ def table_event(
     now: Instant,
     include_object: IncludeObject = "Metadata",
     resource_version: str = "",
+    columns: bool = True,
 ) -> bytes:
-    """Returns one watch event whose object is a table of one row, or of none for a bookmark."""
+    """Returns one watch event whose object is a table of one row; only the first event of a watch has the `columns`."""
     metadata = b'{"resourceVersion":"%b"}' % resource_version.encode() if resource_version else b"{}"
-    body = table(kind, rows, now=now, include_object=include_object, metadata=metadata)
+    body = table(kind, rows, now=now, include_object=include_object, metadata=metadata, columns=columns)
     return b'{"type":"%b","object":%b}\n' % (type.encode(), body.rstrip())
 
 
