@@ -133,7 +133,9 @@ class ApiServer:
         )
         self._availability = Availability(self._aggregation, resources, writers.updater, clock=clock, log=log)
         self._bootstrap = Bootstrap(resources, writers.creator, writers.updater)
-        self._custom = CustomResources(resources, scheme, writers, self._nursery, clock=clock, log=log)
+        self._custom = CustomResources(
+            resources, scheme, writers, self._nursery, self._webhooks, ids=ids, clock=clock, log=log
+        )
         self._policy = DefaultPolicy(resources, writers)
         self._token_secrets = TokenSecrets(resources, writers, tokens, ca_pem=settings.ca_pem, log=log)
         self._cidrs = ServiceCIDRController(resources, writers.updater, clock=clock)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.api.admissionregistration.clientconfig import WebhookClientConfig, client_errors, default_client
+from fairlead.api.admissionregistration.clientconfig import WebhookClientConfig, default_client
 from fairlead.api.admissionregistration.conditions import MatchConditions, condition_errors
 from fairlead.api.admissionregistration.operations import RuleWithOperations, default_rule, rule_errors
+from fairlead.api.meta.clientrules import client_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import label_selector
 from fairlead.api.meta.types import Int32, LabelSelector, Record, Strings, empty_list

@@ -26,11 +26,14 @@ from fairlead.apiserver.watchcache.cache import Entry, Event
 from fairlead.apiserver.watchcache.filter import parse_filter
 from fairlead.apiserver.watchcache.resource import Resource, Resources
 from fairlead.apiserver.watchcache.target import Target
+from fairlead.apiserver.webhook.caller import WebhookCaller
+from fairlead.apiserver.webhook.model import target_of
 from fairlead.base.clock import Clock
+from fairlead.base.ids import IdSource
 from fairlead.base.instant import render_time
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.kind import Kind, RemoteConversion
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import StatusError
 from fairlead.store.model import StoreError
@@ -44,14 +47,25 @@ _RETRY_S = 1.0
 class CustomResources:
     """Follows the definitions."""
 
-    def __init__(
-        self, resources: Resources, scheme: Scheme, writers: Writers, nursery: Nursery, *, clock: Clock, log: Log
+    def __init__(  # noqa: PLR0913 -- one value for each thing that a definition changes
+        self,
+        resources: Resources,
+        scheme: Scheme,
+        writers: Writers,
+        nursery: Nursery,
+        caller: WebhookCaller,
+        *,
+        ids: IdSource,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._definitions: Resource = resources.of(CUSTOM_RESOURCE_DEFINITION)
         self._resources = resources
         self._scheme = scheme
         self._writers = writers
         self._nursery = nursery
+        self._caller = caller
+        self._ids = ids
         self._clock = clock
         self._log = log
         self._served: dict[str, _Served] = {}
@@ -160,7 +174,7 @@ class CustomResources:
         known = self._served.get(name)
         if known is not None and known.form == form:
             return
-        kinds = custom_kinds(crd, self._reader(name), terminating=terminating)
+        kinds = custom_kinds(crd, self._reader(name), remote=self._webhook(crd), terminating=terminating)
         if known is not None and [_identity(k) for k in known.kinds] == [_identity(k) for k in kinds]:
             for kind, new in zip(known.kinds, kinds, strict=True):
                 _renew_codec(kind, new)
@@ -172,6 +186,23 @@ class CustomResources:
         for kind in kinds:
             await self._scheme.add(kind)
             served.kinds.append(kind)
+
+    def _webhook(self, crd: Outline) -> RemoteConversion | None:
+        """Returns the conversion by the definition's webhook, if it has one."""
+        conversion = crd.spec.conversion
+        if conversion is None or conversion.webhook is None or conversion.strategy != "Webhook":
+            return None
+        from fairlead.apiserver.webhook.conversion import ConversionWebhook  # needed by few definitions
+
+        stored = next(version.name for version in crd.spec.versions if version.storage)
+        hook = conversion.webhook
+        return ConversionWebhook(
+            self._caller,
+            self._ids,
+            target_of(hook.clientConfig),
+            tuple(hook.conversionReviewVersions),
+            f"{crd.spec.group}/{stored}",
+        )
 
     async def _withdraw(self, name: str) -> None:
         known = self._served.pop(name, None)
@@ -218,7 +249,7 @@ class CustomResources:
         served = self._served.get(name)
         if served is not None and served.kinds:
             await self._report(name, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
-            await self._delete_objects(self._resources.of(served.kinds[0]))
+            await self._delete_objects(self._resources.stored(served.kinds[0]))
             done = "InstanceDeletionCompleted", "removed all instances"
         else:
             done = "NeverEstablished", "resource was never established"
@@ -264,7 +295,7 @@ class _Served:
 
 
 def _identity(kind: Kind[Any]) -> tuple[Any, ...]:
-    return kind.group, kind.version, kind.plural, kind.kind, kind.namespaced
+    return kind.group, kind.version, kind.plural, kind.kind, kind.namespaced, kind.remote is None
 
 
 def _renew_codec(kind: Kind[Any], new: Kind[Any]) -> None:

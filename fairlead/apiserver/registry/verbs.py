@@ -72,6 +72,8 @@ class Verbs:
     async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
         """Answers the request. Raises StatusError."""
         call, info = Call(target, request, context), context.info
+        if target.resource.kind.remote is not None:
+            await target.resource.ready(_ONE_NEW if info.verb == "create" else target.name, target.namespace)
         if target.subresource:
             return await self.subresources.handle(call)
         handler = _VERBS.get(info.verb)
@@ -147,6 +149,10 @@ class Verbs:
 
     def _written(self, call: Call, entry: Entry, status: int = 200) -> Outcome:
         return object_response(call.target.resource.kind, call.request, entry, clock=self._clock, status=status)
+
+
+_ONE_NEW = "\0"
+"""A name that no object has."""
 
 
 def _fits(info: RequestInfo, target: Target) -> bool:

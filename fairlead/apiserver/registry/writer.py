@@ -50,7 +50,7 @@ class Writer:
             value = form.stored(obj)
             if dry_run:
                 return Entry(form, key, value, 0)
-            write = create(self._store, resource.prefix + key, value)
+            write = create(self._store, resource.prefix + key, await resource.stored(value))
             revision = await (write if reservation is None else _await_write(write, reservation))
         except Exists as e:
             await self._resources.wait_for_revision(e.revision)
@@ -73,10 +73,11 @@ class Writer:
             if dry_run or same == entry.raw:
                 return Entry(form, entry.key, same, entry.revision)
             key = resource.prefix + entry.key
-            write = replace(self._store, key, value, revision=entry.revision, history=kind.keeps_history)
+            data = await resource.stored(value)
+            write = replace(self._store, key, data, revision=entry.revision, history=kind.keeps_history)
             revision = await (write if reservation is None else _await_write(write, reservation))
         except (Conflict, NotFound) as e:
-            await self._resources.wait_for_revision(e.revision)
+            await self._caught_up(resource, e.revision, entry.key)
             raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
@@ -92,17 +93,23 @@ class Writer:
         try:
             revision = await delete(self._store, resource.prefix + entry.key, revision=entry.revision)
         except (Conflict, NotFound) as e:
-            await self._resources.wait_for_revision(e.revision)
+            await self._caught_up(resource, e.revision, entry.key)
             raise WriteConflict from e
         except StoreError as e:
             raise unavailable(e) from e
         await self._resources.wait_for_revision(revision)
         return Entry(entry.form, entry.key, resource.form.respliced(entry.raw, revision), revision)
 
-    async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
-        """Returns the written entry after the cache has reached it: the cache's entry unless that is newer already."""
+    async def _caught_up(self, resource: Resource, revision: int, key: str) -> None:
+        """Waits until the cache has the object as it is at the revision."""
         if self._resources.revision < revision:
             await self._resources.wait_for_revision(revision)
+        namespace, _, name = key.rpartition("/")
+        await resource.ready(name, namespace)
+
+    async def _written(self, resource: Resource, key: str, value: bytes, revision: int) -> Entry:
+        """Returns the written entry after the cache has reached it: the cache's entry unless that is newer already."""
+        await self._caught_up(resource, revision, key)
         entry = resource.cache.get(key)
         if entry is not None and entry.revision == revision:
             return entry

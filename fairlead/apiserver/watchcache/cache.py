@@ -224,6 +224,15 @@ class KindCache:
         """The cache has all events after this revision."""
         return self._floor
 
+    @property
+    def last_revision(self) -> int:
+        """The revision of the last change, or of the listing after it."""
+        return self._ring[-1].revision if self._ring else self._floor
+
+    def reached(self, revision: int) -> int:
+        """Returns the revision up to which listeners have got all changes, if the store is at the given one."""
+        return revision
+
     def get(self, key: str) -> Entry | None:
         return self._entries.get(key)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
 from fairlead.apiserver.watchcache.conversion import ConvertedCache
+from fairlead.apiserver.watchcache.mirror import Mirror, SourceCache
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import StatusError, conflict, not_found
@@ -41,10 +42,20 @@ class Resource:
             raise self.not_found(name)
         return entry
 
+    async def ready(self, name: str = "", namespace: str = "") -> None:
+        """Waits until the cache has the present state of the object, or of all objects. Raises StatusError if objects
+        cannot be converted."""
+        if isinstance(self.cache, Mirror):
+            await self.cache.ready(self.key(namespace, name) if name else "")
+
+    async def stored(self, value: bytes) -> bytes:
+        """Returns an object's bytes in the version in which it is stored. Raises StatusError."""
+        return await self.cache.stored(value) if isinstance(self.cache, Mirror) else value
+
     def refreshed(self, record: Record) -> Record:
         """Returns a record of the store in the present form of the kind, whose schema may have changed since."""
         refresh = getattr(self.kind.__dict__.get("own_codec"), "refreshed", None)
-        if refresh is None:
+        if refresh is None or isinstance(self.cache, SourceCache):
             return record
         try:
             return msgspec.structs.replace(record, value=refresh(record.value))
@@ -85,23 +96,29 @@ class Resources:
         self._scheme = scheme
         scheme.track_use()
         for kind in scheme:
-            self._put(self._made(kind))
+            if kind.conversion is None:
+                self._store(self._own(kind))
+            self._serve(kind)
         scheme.subscribe(self)
 
-    def _made(self, kind: Kind[Any]) -> Resource:
-        conversion = kind.conversion
-        if conversion is None:
-            return Resource(kind, f"{ROOT}{kind.folder}/", KindCache(kind))
-        storage = self._stored[conversion.storage]
-        return Resource(kind, storage.prefix, ConvertedCache(kind, storage.cache, conversion))
+    def _own(self, kind: Kind[Any]) -> Resource:
+        """Returns the resource of a kind that owns objects in the store."""
+        cache = KindCache(kind) if kind.remote is None else SourceCache(kind)
+        return Resource(kind, f"{ROOT}{kind.folder}/", cache)
 
-    def _put(self, resource: Resource) -> None:
-        kind = resource.kind
+    def _store(self, resource: Resource) -> None:
+        self._stored[resource.kind] = resource
+        self._by_prefix[resource.prefix] = resource
+        self._report_use(resource)
+
+    def _serve(self, kind: Kind[Any]) -> None:
+        storage = self.stored(kind)
+        resource = storage
+        if kind.remote is not None:
+            resource = Resource(kind, storage.prefix, Mirror(kind, storage.cache))
+        elif kind.conversion is not None:
+            resource = Resource(kind, storage.prefix, ConvertedCache(kind, storage.cache, kind.conversion))
         self.served[kind.group, kind.version, kind.plural] = resource
-        if kind.conversion is None:
-            self._stored[kind] = resource
-            self._by_prefix[resource.prefix] = resource
-            self._report_use(resource)
 
     def _report_use(self, resource: Resource) -> None:
         """Reports the kind as used at once if it has objects, else at its first object."""
@@ -119,12 +136,13 @@ class Resources:
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`: loads the kind's objects from the store. Raises StoreError; Damaged for an
         unreadable object."""
-        resource = self._made(kind)
         if kind.conversion is None:
+            resource = self._own(kind)
             if resource.prefix in self._by_prefix:
                 raise ValueError(f"folder {kind.folder} of {kind.resource} belongs to another kind in the store")
             await self._load(resource)
-        self._put(resource)
+            self._store(resource)
+        self._serve(kind)
 
     async def _load(self, resource: Resource) -> None:
         changes = self._loading[resource.prefix] = []
@@ -146,6 +164,10 @@ class Resources:
 
     async def kind_renewed(self, kind: Kind[Any]) -> None:
         """Brings the kept objects to the new form of the kind. Their revisions stay."""
+        served = self.of(kind).cache
+        if isinstance(served, Mirror):
+            served.forget()
+            return
         resource = self._stored.get(kind)
         refresh = getattr(kind.own_codec, "refreshed", None)
         if resource is not None and refresh is not None:
@@ -159,7 +181,7 @@ class Resources:
             return
         if self._stored.pop(kind, None) is not None:
             del self._by_prefix[resource.prefix]
-        if isinstance(resource.cache, ConvertedCache):
+        if isinstance(resource.cache, ConvertedCache | Mirror):
             resource.cache.detach()
 
     def __iter__(self) -> Iterator[Resource]:
@@ -171,14 +193,18 @@ class Resources:
     def of(self, kind: Kind[Any]) -> Resource:
         return self.served[(kind.group, kind.version, kind.plural)]
 
+    def stored(self, kind: Kind[Any]) -> Resource:
+        """Returns the kind's objects as they are stored."""
+        return self._stored[kind.conversion.storage if kind.conversion is not None else kind]
+
     async def load(self) -> None:
         """Fills the caches from the store and follows its changes. Raises StoreError; Damaged for an unreadable
         object."""
         page = await self.store.list(ROOT)
         sorted_out = self._sorted_out(page.records)
-        for resource in self:
+        for resource in self._stored.values():
             resource.cache.load(resource.prefix, sorted_out.get(resource.prefix, []), page.revision)
-            if resource.prefix in sorted_out and resource.kind.conversion is None:
+            if resource.prefix in sorted_out:
                 self._scheme.mark_used(resource.kind)
         self.revision = page.revision
         self._watch = await self.store.watch(ROOT, page.revision, self)

@@ -44,6 +44,10 @@ class WatchStream:
     def kind(self) -> Kind[Any]:
         return self._cache.kind
 
+    def reached(self, revision: int) -> int:
+        """Returns the revision up to which the reader has got all changes, if the store is at the given one."""
+        return self._cache.reached(revision)
+
     @property
     def headers(self) -> Mapping[str, str]:
         return self._writer.headers

@@ -52,7 +52,7 @@ class Watches:
     def bookmark_all(self) -> None:
         for stream in list(self._open):
             if stream.bookmarks:
-                stream.bookmark(self._resources.revision)
+                stream.bookmark(stream.reached(self._resources.revision))
 
     def stop(self) -> None:
         """Ends every watch; a watch that is added later ends at once."""

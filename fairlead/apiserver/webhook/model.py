@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+from typing import Any
+
 from fairlead.base.dataclass import dataclass
 
 DEFAULT_PORT = 443
@@ -38,6 +42,19 @@ class WebhookTarget:
             return self.url
         path = f"/{self.service.path.lstrip('/')}" if self.service.path else ""
         return f"https://{self.service.server_name}:{self.service.port}{path}"
+
+
+def target_of(config: Any) -> WebhookTarget:
+    """Returns the target of a `clientConfig` of any group."""
+    service = config.service
+    try:
+        bundle = base64.b64decode(config.caBundle)
+    except (binascii.Error, ValueError):
+        bundle = b""
+    if service is None:
+        return WebhookTarget(url=config.url or "", ca_bundle=bundle)
+    reference = ServiceReference(service.namespace, service.name, service.port or DEFAULT_PORT, service.path or "")
+    return WebhookTarget(service=reference, ca_bundle=bundle)
 
 
 class CallError(Exception):

@@ -13,7 +13,7 @@ reads the fields and never compares with a particular kind (`tests/test_generic.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
 
@@ -55,6 +55,7 @@ __all__ = [
     "OneOf",
     "Part",
     "Range",
+    "RemoteConversion",
     "Requester",
     "Required",
     "RetainKeys",
@@ -153,6 +154,19 @@ class Conversion(Generic[T]):
     from_storage: Callable[[Any], T]
 
 
+class RemoteConversion(Protocol):
+    """Converts objects by a server elsewhere."""
+
+    @property
+    def stored_version(self) -> str:
+        """The API version in which objects are stored."""
+        ...
+
+    async def convert(self, objects: Sequence[bytes], api_version: str) -> list[bytes]:
+        """Returns objects of one version in another one. Raises StatusError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Expiry(Generic[T]):
     """Deletes objects that have not changed for a given time."""
@@ -243,6 +257,8 @@ class Identity:
     conversion: Conversion[Any] | None = None
     """The conversion to the version in which objects are stored, if it is another one. The kind of that version owns
     the objects."""
+    remote: RemoteConversion | None = None
+    """Converts the objects of all versions, if a server elsewhere does; `conversion` then only names the hub."""
     storage_path: str = ""
     """The folder of the objects in the store, below `/registry/`; if empty, `<group>/<plural>` or `<plural>`."""
     keeps_history: bool = True

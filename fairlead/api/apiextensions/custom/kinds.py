@@ -18,7 +18,7 @@ from fairlead.api.apiextensions.structural.embedded import embedded_errors
 from fairlead.api.apiextensions.structural.listtypes import list_errors
 from fairlead.api.apiextensions.structural.validation import validate
 from fairlead.api.meta.unstructured import Unstructured
-from fairlead.machinery.kinds.kind import VERBS, Conversion, Kind, ScaleFields
+from fairlead.machinery.kinds.kind import VERBS, Conversion, Kind, RemoteConversion, ScaleFields
 from fairlead.machinery.values.status import FieldError, invalid
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ def hub_version(crd: Outline) -> str:
     return (stored or served)[0].name if served else ""
 
 
-def custom_kinds(crd: Outline, read: Read, *, terminating: bool = False) -> list[Kind[Unstructured]]:
+def custom_kinds(
+    crd: Outline, read: Read, *, remote: RemoteConversion | None = None, terminating: bool = False
+) -> list[Kind[Unstructured]]:
     """Returns the kinds of all served versions, the hub first."""
     hub_name = hub_version(crd)
     served = sorted((one for one in crd.spec.versions if one.served), key=lambda one: one.name != hub_name)
     found: list[Kind[Unstructured]] = []
     for version in served:
         hub = found[0] if found else None
-        found.append(_kind(crd, version, read, hub, terminating=terminating))
+        found.append(_kind(crd, version, read, hub, remote=remote, terminating=terminating))
     return found
 
 
@@ -61,6 +63,7 @@ def _kind(
     read: Read,
     hub: Kind[Unstructured] | None,
     *,
+    remote: RemoteConversion | None,
     terminating: bool,
 ) -> Kind[Unstructured]:
     spec, names, group = crd.spec, crd.status.acceptedNames, crd.spec.group
@@ -84,6 +87,7 @@ def _kind(
         verbs=_NO_CREATE if terminating else VERBS,
         generation=True,
         conversion=_conversion(codec, hub) if hub is not None else None,
+        remote=remote,
         type=Unstructured,
         own_codec=codec,
         changes_generation=_without_status if status else _any_content,

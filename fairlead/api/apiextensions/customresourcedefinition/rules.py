@@ -28,6 +28,7 @@ from fairlead.api.apiextensions.customresourcedefinition.types import (
 )
 from fairlead.api.apiextensions.structural.fieldpath import FieldPathError, resolve
 from fairlead.api.apiextensions.structural.node import Node
+from fairlead.api.meta.clientrules import client_errors
 from fairlead.machinery.kinds.checks import IMMUTABLE_TEXT
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, not_supported, required
@@ -388,39 +389,8 @@ def _conversion_errors(conversion: CustomResourceConversion) -> Iterator[FieldEr
 def _client_errors(config: Any, path: str) -> Iterator[FieldError]:
     if config is None:
         yield required(path, "required when strategy is set to Webhook")
-    elif (config.url is None) == (config.service is None):
-        yield required(path, "exactly one of url or service is required")
-    elif config.url is not None:
-        yield from _url_errors(config.url, f"{path}.url")
     else:
-        for name in ("name", "namespace"):
-            if not getattr(config.service, name):
-                yield required(f"{path}.service.{name}", f"service {name} is required")
-        port = config.service.port
-        if port is not None:
-            yield from (
-                invalid(f"{path}.service.port", port, f"port is not valid: {text}") for text in names.port_number(port)
-            )
-
-
-def _url_errors(url: str, path: str) -> Iterator[FieldError]:
-    must = "url must be of the form https://host[:port][/path]"
-    try:
-        parts = urlsplit(url)
-    except ValueError as e:
-        yield required(path, f"url must be a valid URL: {e}; desired format: https://host[/path]")
-        return
-    desired = "; desired format: https://host[/path]"
-    if parts.scheme != "https":
-        yield invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{desired}")
-    if not parts.netloc:
-        yield invalid(path, parts.netloc, f"host must be specified{desired}")
-    if parts.username is not None:
-        yield invalid(path, parts.username, f"user information is not permitted in the URL; {must}")
-    if parts.fragment:
-        yield invalid(path, parts.fragment, f"fragments are not permitted in the URL{desired}")
-    if parts.query:
-        yield invalid(path, parts.query, f"query parameters are not permitted in the URL{desired}")
+        yield from client_errors(config, path)
 
 
 def _review_errors(versions: Sequence[str], path: str) -> Iterator[FieldError]:

@@ -5,8 +5,6 @@ Webhooks are sorted by the names of their configurations, and then by their plac
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ from fairlead.apiserver.admission.matching import (
     resource_of,
 )
 from fairlead.apiserver.watchcache.resource import Resources
-from fairlead.apiserver.webhook.model import ServiceReference, WebhookTarget
+from fairlead.apiserver.webhook.model import WebhookTarget, target_of
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
@@ -59,16 +57,7 @@ class Hook:
 
     @cached_property
     def target(self) -> WebhookTarget:
-        config = self.spec.clientConfig
-        service = config.service
-        try:
-            bundle = base64.b64decode(config.caBundle)
-        except (binascii.Error, ValueError):
-            bundle = b""
-        if service is None:
-            return WebhookTarget(url=config.url or "", ca_bundle=bundle)
-        reference = ServiceReference(service.namespace, service.name, service.port or 443, service.path or "")
-        return WebhookTarget(service=reference, ca_bundle=bundle)
+        return target_of(self.spec.clientConfig)
 
     @cached_property
     def namespaces(self) -> LabelRequirements:
