@@ -129,8 +129,8 @@ async def test_the_address_of_a_webhook_is_checked(api: Api) -> None:
         (".url", 'Invalid value: "x=1": query parameters are not permitted in the URL'),
     ]
     assert await address(service={"namespace": "", "name": "", "port": 0, "path": "a"}) == [
-        (".service.name", "Required value"),
-        (".service.namespace", "Required value"),
+        (".service.name", "Required value: service name is required"),
+        (".service.namespace", "Required value: service namespace is required"),
         (".service.port", "Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive"),
         (".service.path", "Invalid value: \"a\": must start with a '/'"),
         (".service.path", 'Invalid value: "a": segment[0] may not be empty'),
