@@ -25,7 +25,7 @@ from fairlead.net.netlink import model as netlink
 from fairlead.net.netlink.run import Netlink
 from tests.net.sandbox import in_sandbox
 
-from .harness import SERVICES, Api, events, service, start, story
+from .harness import MERGE, SERVICES, Api, events, service, start, story
 from .test_proxy import SLICES, endpoint_slice
 from .webhooks import Certificate, certificate
 
@@ -174,10 +174,11 @@ class Extension:
         self.context.load_verify_locations(cadata=front.pem.decode())
         self.context.verify_mode = ssl.CERT_REQUIRED
         self.hanging = asyncio.Event()
+        self.broken = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == ROOT:
-            return web.json_response(RESOURCES)
+            return web.json_response(RESOURCES, status=500 if self.broken else 200)
         if request.path == "/openapi/v3":
             path = f"{ROOT.strip('/')}"
             return web.json_response({"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash=X"}}})
@@ -334,3 +335,17 @@ async def stranger(api: Api, url: str, session: aiohttp.ClientSession, extension
 
 def test_a_server_with_another_certificate_gets_no_request() -> None:
     extended(stranger)
+
+
+async def late(api: Api, url: str, session: aiohttp.ClientSession, extension: Extension) -> None:
+    await condition(api, until="Passed")
+    extension.broken = True
+    await api.ok("PATCH", f"{SERVERS}/{NAME}", {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE)
+    failed = await condition(api, until="FailedDiscoveryCheck")
+    assert "bad status" in failed["message"]
+    extension.broken = False
+    await condition(api, until="Passed")  # without another change of an object
+
+
+def test_a_server_that_answers_again_is_noticed_soon() -> None:
+    extended(late)

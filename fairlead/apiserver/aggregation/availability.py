@@ -2,8 +2,8 @@
 
 As upstream: the Service must exist, serve the port and have an endpoint; then the server must answer a request for its
 own discovery document. A check runs after each change of the APIService, of a Service and of an EndpointSlice, and
-every 30 s. What must stay true: a server that hangs delays the checks of no other; without an APIService of another
-server nothing runs and nothing is watched.
+every 30 s; it is repeated sooner while a server does not answer. What must stay true: a server that hangs delays the
+checks of no other; without an APIService of another server nothing runs and nothing is watched.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from fairlead.api.apiregistration.apiservice.kind import APIService
 
 CHECK_S = 30.0
+_RETRY_S = 0.25
+"""The pause after a server did not answer, doubled up to `CHECK_S`: it may have started a moment ago."""
 _ANSWER_S = 5.0
 _ATTEMPTS = 5
 _MOST_BYTES = 8 << 20
@@ -76,6 +78,7 @@ class Availability:
 
     async def run(self) -> None:
         """Checks at each change and at intervals. Runs until cancelled."""
+        retry_s = _RETRY_S
         try:
             while True:
                 if not self._aggregation:
@@ -83,10 +86,12 @@ class Availability:
                     await self._wake.wait()
                 self._wake.clear()
                 self._listen(True)
-                await asyncio.gather(*(self._check(remote) for remote in self._aggregation))
+                good = await asyncio.gather(*(self._check(remote) for remote in self._aggregation))
+                pause_s, retry_s = (CHECK_S, _RETRY_S) if all(good) else (retry_s, min(2 * retry_s, CHECK_S))
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CHECK_S):
+                    async with asyncio.timeout(pause_s):
                         await self._wake.wait()
+                        retry_s = _RETRY_S
         finally:
             self._listen(False)
             if self._session is not None:
@@ -107,7 +112,8 @@ class Availability:
         if (event.entry.namespace, name) in places:
             self._wake.set()
 
-    async def _check(self, remote: Remote) -> None:
+    async def _check(self, remote: Remote) -> bool:
+        """Checks a server and writes the condition; returns whether the check need not be repeated soon."""
         result = await self.check(remote)
         if result.available:
             changed = (remote.resources, remote.openapi) != (result.resources, result.openapi)
@@ -120,6 +126,7 @@ class Availability:
             await self._write(remote, result)
         except StatusError as error:
             self._log.error("cannot write the condition of an APIService", name=remote.name, error=str(error))
+        return result.reason != "FailedDiscoveryCheck"
 
     async def check(self, remote: Remote) -> Result:
         """Returns the result of a check of the Service and of its server."""
