@@ -249,14 +249,35 @@ async def test_a_path_that_is_written_in_another_way_is_not_allowed(api: Api) ->
 
 
 @story
+async def test_a_stream_into_a_pod_needs_the_right_to_create_by_whatever_method(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a"))
+    streams = ("exec", "attach", "portforward")
+    await add_role(api, "looker", rule("get", " ".join(f"pods/{name}" for name in streams)))
+    await bind(api, "l", "looker", "user:alice")
+    alice = replace(api, user=ALICE)
+    for name in streams:
+        error = await alice.error("GET", f"{PODS}/a/{name}", query={"command": "sh"})
+        text = f'User "alice" cannot create resource "pods/{name}" in API group "" in the namespace "default"'
+        assert (error.code, error.message) == (403, f'pods "a" is forbidden: {text}')
+    await add_role(api, "user", rule("create", " ".join(f"pods/{name}" for name in streams)))
+    await bind(api, "u", "user", "user:alice")
+    for name in streams:
+        error = await alice.error("GET", f"{PODS}/a/{name}", query={"command": "sh"})
+        assert error.code != 403, name  # the Pod has no node yet
+
+
+@story
 async def test_the_default_roles_of_users_build_on_each_other(api: Api) -> None:
     await bind(api, "v", "system:aggregate-to-view", "user:viewer", namespace="default")
+    await bind(api, "m", "system:aggregated-metrics-reader", "user:viewer", namespace="default")
     await bind(api, "e", "system:aggregate-to-edit", "user:editor", namespace="default")
     viewer, editor = user("viewer"), user("editor")
     secrets = "/api/v1/namespaces/default/secrets"
     for who, method, path, body, code in (
         (viewer, "GET", PODS, None, 200),
         (viewer, "GET", secrets, None, 403),
+        (viewer, "GET", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods", None, 200),
+        (viewer, "GET", "/apis/metrics.k8s.io/v1beta1/nodes", None, 403),
         (viewer, "POST", PODS, pod("a"), 403),
         (editor, "POST", PODS, pod("a"), 201),
         (editor, "GET", secrets, None, 200),

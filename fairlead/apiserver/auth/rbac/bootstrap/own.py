@@ -1,10 +1,13 @@
 """Roles and bindings of Fairlead's own components, with the least that each needs. See `policy` for the notation.
 
 Nodes use the Node authorizer; the proxy, the scheduler and the controllers use upstream's roles. Controllers that
-write in another way than upstream's have a second role.
+write in another way than upstream's have a second role. `system:aggregated-metrics-reader` is upstream's too: its
+metrics-server, which is built in here, brings it.
 """
 
 CLUSTER_ROLES = """\
+system:aggregated-metrics-reader to=view
+  read: pods nodes @ metrics.k8s.io
 system:fairlead:addons
   list watch delete: nodes
 system:fairlead:deployment-controller
