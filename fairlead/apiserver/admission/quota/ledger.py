@@ -115,14 +115,25 @@ class QuotaLedger:
             self._count(account, namespace)
 
     async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        if self._listening:
+        """Implements `Subscriber`. The kind may have objects: at the start, custom kinds come after their objects."""
+        if self._listening and kind.conversion is None:
             self._listen([self._resources.of(kind)])
+            self._recount_users_of(kind)
 
     async def kind_removed(self, kind: Kind[Any]) -> None:
         """Implements `Subscriber`."""
-        self._evaluators.pop(kind, None)
         self._listening = [resource for resource in self._listening if resource.kind is not kind]
+        self._recount_users_of(kind)
+        self._evaluators.pop(kind, None)
+
+    def _recount_users_of(self, kind: Kind[Any]) -> None:
+        """Counts all objects of the quotas that are about a kind."""
+        evaluator = self.evaluator(kind)
+        for namespace, accounts in self._accounts.items():
+            for account in accounts.values():
+                if evaluator is not None and evaluator.names(account.hard):
+                    self._count(account, namespace)
+                    self.changed(namespace)
 
     def _start(self) -> None:
         """Reads the quotas that were in the store when the server started."""
