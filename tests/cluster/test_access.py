@@ -168,11 +168,14 @@ def test_a_cluster_from_before_there_were_roles_keeps_its_rights_until_it_is_swi
         kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
         words = ("list", "secrets", "--as=system:serviceaccount:default:default")
         assert may(made, *words) == "yes"
+        assert "authorization: AlwaysAllow" in made.fairlead("status").stdout
         assert forbidden_lines(made) == []
         made.fairlead("down")
         made.up("--authorization-mode", "RBAC")
         kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
         assert may(made, *words) == "no"
+        assert made.status()["authorizationMode"] == "RBAC"
+        assert "authorization" not in made.fairlead("status").stdout
         until("the DNS pod", lambda: "True" in kubectl(made, *DNS_READY))
         made.fairlead("down")
         made.up()

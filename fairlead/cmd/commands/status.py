@@ -62,6 +62,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         "pid": run.pid,
         "api": run.api,
         "kubeconfig": run.kubeconfig,
+        "authorizationMode": _authorization_mode(paths),
         **_api_elsewhere(run, paths),
         **({"hostRoutes": _host_routes(run, paths)} if run.hostLink else {}),
         "nodes": nodes,
@@ -76,6 +77,11 @@ def _api_elsewhere(run: Run, paths: Paths) -> dict[str, str]:
         return {}
     host = f"[{config.api_address}]" if ":" in config.api_address else config.api_address
     return {"apiForOthers": f"https://{host}:{run.api.rpartition(':')[2]}"}
+
+
+def _authorization_mode(paths: Paths) -> str:
+    config = settings.load(paths)
+    return config.authorization_mode if config is not None else ""
 
 
 def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
@@ -126,6 +132,11 @@ def _render(tree: dict[str, Any]) -> str:
     head = (
         f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {_apis(tree)}\nkubeconfig: {tree["kubeconfig"]}'
     )
+    if tree["authorizationMode"] == "AlwaysAllow":
+        head += (
+            "\nauthorization: AlwaysAllow, every user and every Pod may do everything; roles decide after "
+            "`fairlead down` and `fairlead up --authorization-mode RBAC`"
+        )
     if routes := tree.get("hostRoutes"):
         head += (
             f"\nhost routes: {', '.join(routes['ranges'])} by {routes['link']}, as {' and '.join(routes['addresses'])}"
