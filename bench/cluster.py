@@ -92,7 +92,8 @@ class Cluster:
 def fresh_cluster(name: str = "bench") -> Iterator[Cluster]:
     """Yields a new name and state directory; everything started under the name is taken down and purged."""
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as home:
-        cluster = Cluster(name, Path(home), os.environ | {"XDG_STATE_HOME": home, "FAIRLEAD_UPSTREAM": "none"})
+        own = {"XDG_STATE_HOME": home, "KUBECONFIG": f"{home}/user-kubeconfig", "FAIRLEAD_UPSTREAM": "none"}
+        cluster = Cluster(name, Path(home), os.environ | own)
         try:
             yield cluster
         finally:

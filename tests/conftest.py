@@ -6,10 +6,12 @@ cleanup if the run is asked to end.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import stat
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
@@ -24,6 +26,11 @@ os.environ["FAIRLEAD_UPSTREAM"] = "none"
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 """Otherwise gRPC, which the etcd store brings into this process, starts threads in the children that tests fork,
 and a process with threads cannot enter a user namespace."""
+
+_USER_FILES = tempfile.mkdtemp(prefix="fairlead-test-user-")
+atexit.register(shutil.rmtree, _USER_FILES, ignore_errors=True)
+os.environ["KUBECONFIG"] = f"{_USER_FILES}/kubeconfig"
+"""Clusters of tests add their contexts to this file: the kubeconfig of the user who runs the tests is out of reach."""
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)

@@ -23,7 +23,10 @@ from fairlead.service.endpoints import serving_nodes
 from fairlead.service.frontends import has_node_ports, is_sticky, keeps_external_traffic
 
 _ANOTHER = 8000
-"""Added to a port that is not available on the host: 80 becomes 8080 and 443 becomes 8443."""
+"""Added to a port that is not available on the host: 53 becomes 8053 and 443 becomes 8443."""
+KUBECTL_PORT = 8080
+"""The port that kubectl asks on localhost without a kubeconfig. A Service there answers with pages that kubectl reports
+as errors of the API, so no load balancer's port is published under this number; 80 becomes 8081."""
 _DEFAULT = {"http": "80", "https": "443"}
 
 
@@ -107,8 +110,9 @@ def candidates(published: PublishedPort, remembered: int, *, taken: range) -> It
     if published.is_node_port:
         yield published.port
         return
-    numbers = dict.fromkeys((remembered, published.port, published.port + _ANOTHER))
-    yield from (port for port in numbers if 0 < port <= 65535 and port not in taken)
+    another = published.port + _ANOTHER
+    numbers = dict.fromkeys((remembered, published.port, another + 1 if another == KUBECTL_PORT else another))
+    yield from (port for port in numbers if 0 < port <= 65535 and port not in taken and port != KUBECTL_PORT)
     yield 0
 
 

@@ -112,6 +112,11 @@ class Cluster:
     def state(self) -> Path:
         return self.home / "fairlead" / self.name
 
+    @property
+    def user_kubeconfig(self) -> Path:
+        """The kubeconfig of the test's user, to which `up` adds a context."""
+        return self.home / ".kube" / "config"
+
     def access(self) -> Access:
         return read_access(self.state / "kubeconfig")
 
@@ -128,7 +133,12 @@ class Cluster:
 
 
 def root_runner(home: Path) -> Runner:
-    environment = os.environ | {"XDG_STATE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {
+        "HOME": str(home),
+        "KUBECONFIG": "",
+        "XDG_STATE_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+    }
     return Runner((), sys.executable, environment)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.support import Cluster, free_port, host_footprint, new_cluster, until
+from tests.kubectl.conftest import find_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -83,6 +84,36 @@ def test_env_points_at_a_private_kubeconfig(running: Cluster) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert running.state.stat().st_mode & 0o777 == 0o700
     assert f"current-context: fairlead-{running.name}" in path.read_text()
+
+
+def test_a_running_cluster_is_the_current_context_of_the_user_until_it_is_purged(cluster: Cluster) -> None:
+    cluster.user_kubeconfig.parent.mkdir()
+    cluster.user_kubeconfig.write_text("# mine\ncurrent-context: other\ncontexts:\n- name: other\n  context: {}\n")
+    for path in (cluster.user_kubeconfig.parent, cluster.user_kubeconfig):
+        os.chown(path, cluster.home.stat().st_uid, cluster.home.stat().st_gid)
+    before = cluster.user_kubeconfig.read_text()
+    done = cluster.fairlead("up", "--detach", "--no-kubeconfig")
+    assert (done.returncode, cluster.user_kubeconfig.read_text()) == (0, before)
+    assert f"env --name {cluster.name}" in done.stdout
+    cluster.fairlead("down")
+    done = cluster.fairlead("up", "--detach")
+    assert "Use it:   kubectl get nodes" in done.stdout
+    kubectl = cluster.runner.run([*cluster.runner.prefix, find_kubectl(), "get", "nodes", "-o", "name"])
+    assert kubectl.stdout == "node/node1\n", kubectl.stderr
+    assert cluster.user_kubeconfig.stat().st_uid == cluster.home.stat().st_uid
+    cluster.fairlead("down")
+    assert f"fairlead-{cluster.name}" in cluster.user_kubeconfig.read_text()
+    cluster.fairlead("down", "--purge")
+    assert cluster.user_kubeconfig.read_text() == before.replace("context: other", 'context: ""', 1) + (
+        "clusters: []\nusers: []\n"
+    )
+
+
+def test_a_kubeconfig_that_cannot_be_changed_does_not_stop_a_start(cluster: Cluster) -> None:
+    cluster.user_kubeconfig.parent.touch()
+    done = cluster.fairlead("up", "--detach")
+    assert "cannot change" in line_of(done, 0)
+    assert f"env --name {cluster.name}" in done.stdout
 
 
 def test_a_command_on_a_node_has_its_network_and_the_host_s_files(running: Cluster) -> None:

@@ -77,12 +77,17 @@ def test_nothing_else_is_a_published_port(wanted: Service | None) -> None:
 
 
 def test_a_balancers_published_port_is_asked_for_by_its_own_number_then_by_another_one_and_then_anywhere() -> None:
-    assert list(candidates(PublishedPort(KEY, "TCP", 80), 0, taken=NODE_PORTS)) == [80, 8080, 0]
-    assert list(candidates(PublishedPort(KEY, "TCP", 80), 5000, taken=NODE_PORTS)) == [5000, 80, 8080, 0]
-    assert list(candidates(PublishedPort(KEY, "TCP", 80), 80, taken=NODE_PORTS)) == [80, 8080, 0]
+    assert list(candidates(PublishedPort(KEY, "TCP", 80), 0, taken=NODE_PORTS)) == [80, 8081, 0]
+    assert list(candidates(PublishedPort(KEY, "TCP", 80), 5000, taken=NODE_PORTS)) == [5000, 80, 8081, 0]
+    assert list(candidates(PublishedPort(KEY, "TCP", 80), 80, taken=NODE_PORTS)) == [80, 8081, 0]
     assert list(candidates(PublishedPort(KEY, "TCP", 30001), 0, taken=NODE_PORTS)) == [38001, 0]
     assert list(candidates(PublishedPort(KEY, "TCP", 65000), 0, taken=NODE_PORTS)) == [65000, 0]
     assert list(candidates(published_node_port(30080), 0, taken=NODE_PORTS)) == [30080]
+
+
+def test_no_balancer_is_published_on_the_port_that_kubectl_asks_without_a_kubeconfig() -> None:
+    assert list(candidates(PublishedPort(KEY, "TCP", 8080), 0, taken=NODE_PORTS)) == [16080, 0]
+    assert list(candidates(PublishedPort(KEY, "TCP", 80), 8080, taken=NODE_PORTS)) == [80, 8081, 0]
 
 
 def test_the_annotation_names_the_published_port_of_each_port_and_reads_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from ipaddress import ip_address
 
@@ -10,6 +11,15 @@ from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import UsageError
 
 _TAKEN_INSIDE = {("tcp", 53), ("udp", 53), ("tcp", 6443)}
+
+
+def add_kubeconfig_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-kubeconfig",
+        action="store_false",
+        dest="kubeconfig",
+        help="do not add a context to the user's kubeconfig ($KUBECONFIG or ~/.kube/config)",
+    )
 
 
 def parse_api_port(text: str) -> int:

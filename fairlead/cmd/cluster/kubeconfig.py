@@ -80,7 +80,7 @@ def merge(present: bytes, fresh: str) -> str | None:
     merged["contexts"] = _with_entry(tree.get("contexts") or [], ours["contexts"][0], "context", ours_wins=False)
     if merged["current-context"] not in [one.get("name") for one in merged["contexts"] if isinstance(one, dict)]:
         merged["current-context"] = ours["current-context"]
-    return fresh if merged == ours else _render(merged)
+    return fresh if merged == ours else dump(merged)
 
 
 def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) -> list[Any]:
@@ -96,7 +96,8 @@ def _with_entry(entries: list[Any], ours: Tree, inner: str, *, ours_wins: bool) 
     return kept if known else [*kept, ours]
 
 
-def _render(tree: Tree) -> str:
+def dump(tree: Tree | list[Tree]) -> str:
+    """Renders YAML that Go's libraries read as the same texts."""
     import yaml  # heavy, and needed only for changed files
 
     class Dumper(yaml.SafeDumper):

@@ -58,6 +58,11 @@ class Paths:
         return self.root / "kubeconfig"
 
     @property
+    def user_kubeconfigs(self) -> Path:
+        """The paths of the user's kubeconfigs that have a context of this cluster, one a line."""
+        return self.root / "user-kubeconfigs"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -154,6 +159,15 @@ def open_log(path: Path) -> int:
 
 def write_private(path: Path, data: bytes) -> None:
     """Replaces a file atomically, mode 0600. Raises CommandError if the file cannot be written."""
+    try:
+        replace_file(path, data)
+    except OSError as e:
+        cure = "make room, or set XDG_STATE_HOME to another folder"
+        raise CommandError(f"cannot write {path}: {os.strerror(e.errno or 0)}; {cure}") from e
+
+
+def replace_file(path: Path, data: bytes, *, owner: tuple[int, int] | None = None) -> None:
+    """Replaces a file atomically, mode 0600. Root may give it to the owner, a user and a group. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -161,14 +175,15 @@ def write_private(path: Path, data: bytes) -> None:
             rest = memoryview(data)
             while rest:  # as the disk becomes full, the first write is a short one
                 rest = rest[os.write(fd, rest) :]
+            if owner is not None and os.geteuid() == 0:
+                os.fchown(fd, *owner)
         finally:
             os.close(fd)
         os.rename(temporary, path)
-    except OSError as e:
+    except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        cure = "make room, or set XDG_STATE_HOME to another folder"
-        raise CommandError(f"cannot write {path}: {os.strerror(e.errno or 0)}; {cure}") from e
+        raise
 
 
 def overwrite(path: Path, data: bytes) -> bool:

@@ -21,12 +21,14 @@ from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.table import render, render_table
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster import userconfig
+from fairlead.cmd.cluster.flags import add_kubeconfig_flag
 from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.nodeentry import holder, run_in_node
-from fairlead.cmd.process.starting import start_cluster
+from fairlead.cmd.process.starting import Life, start_cluster
 from fairlead.cmd.process.stopping import stop_cluster
 from fairlead.cmd.program import program
 
@@ -37,8 +39,8 @@ _SERVE_LIMIT_S = 60.0
 _PODS = "/api/v1/namespaces/default/pods"
 
 
-def configure(_: argparse.ArgumentParser) -> None:
-    pass
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_kubeconfig_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if paths_of(name).root.exists():
         print(f'starting afresh: deleting the last cluster "{name}"')
         stop_cluster(name, purge=True, quiet=True)
-    start_cluster(name, FlagValues(nodes=NODES, upstream="none"), detach=True, parent=None, clock=clock)
+    life = Life(detach=True, kubeconfig=args.kubeconfig)
+    start_cluster(name, FlagValues(nodes=NODES, upstream="none"), life, clock=clock)
     paths = paths_of(name)
     config = settings.load(paths)
     assert config is not None
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     _show_answers(paths, config.api_port, places, pods)
     _show_tables(api)
-    _show_next(name)
+    _show_next(name, paths)
     return 0
 
 
@@ -184,14 +187,14 @@ def _show_tables(api: Api) -> None:
         print(f"\n$ {command}\n{table}")
 
 
-def _show_next(name: str) -> None:
+def _show_next(name: str, paths: Paths) -> None:
     typed = program()
+    env = "" if userconfig.has_context(paths) else f'  eval "$({typed} env --name {name})"\n'
     hint = "" if which("kubectl") else "  # kubectl is missing: install it from your distribution or from upstream\n"
     print(f"""
 The cluster stays up. What to try next:
 
-{hint}  eval "$({typed} env --name {name})"
-  kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
+{hint}{env}  kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
   {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
   curl 127.0.0.1:30200
   {typed} open --name {name} svc/loadbalancer-service

@@ -9,9 +9,10 @@ from functools import partial
 from fairlead.base.clock import RealClock
 from fairlead.base.numbers import integer
 from fairlead.cmd.cluster import flags
+from fairlead.cmd.cluster.flags import add_kubeconfig_flag
 from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.ranges import parse_cidrs
-from fairlead.cmd.process.starting import start_cluster
+from fairlead.cmd.process.starting import Life, start_cluster
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         audit_log_maxsize=args.audit_log_maxsize,
         proxy_mode=args.proxy_mode,
     )
-    return start_cluster(args.name, given, detach=args.detach, parent=args.die_with_parent, clock=RealClock())
+    life = Life(detach=args.detach, parent=args.die_with_parent, kubeconfig=args.kubeconfig)
+    return start_cluster(args.name, given, life, clock=RealClock())
 
 
 def _add_life(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,7 @@ def _add_life(parser: argparse.ArgumentParser) -> None:
         help="stop the cluster when the process that started this command ends, even by kill -9; with the PID of that "
         "process, its end is noticed even if it ends while this command starts",
     )
+    add_kubeconfig_flag(parser)
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.limits import explain_fork
 from fairlead.base.output import guard_output
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster import userconfig
 from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig
 from fairlead.cmd.cluster.lock import PAUSE_S, purge, try_lock
 from fairlead.cmd.cluster.merging import FlagValues, merge
@@ -54,19 +55,30 @@ class Prepared:
     """The link to make to the host's network."""
 
 
-def start_cluster(name: str, given: FlagValues, *, detach: bool, parent: int | None, clock: Clock) -> int:
-    """Starts the cluster. With `detach`, returns when the cluster is ready, otherwise when it has ended.
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The relation of the cluster to the process that starts it, and to the kubectl of that user."""
 
-    `parent` is the argument of `watch_parent`, or None if the cluster shall outlive its parent.
-    """
+    detach: bool = False
+    """Return when the cluster is ready, and leave it running."""
+    parent: int | None = None
+    """The argument of `watch_parent`, or None if the cluster shall outlive its parent."""
+    kubeconfig: bool = True
+    """Add a context to the user's kubeconfig and make it current."""
+
+
+def start_cluster(name: str, given: FlagValues, life: Life, *, clock: Clock) -> int:
+    """Starts the cluster. With `detach`, returns when the cluster is ready, otherwise when it has ended."""
     report = _reporter(clock)
-    if detach and parent is not None:
+    if life.detach and life.parent is not None:
         raise UsageError("--die-with-parent cannot be combined with --detach: omit one of them")
-    watched = None if parent is None else watch_parent(parent)
+    watched = None if life.parent is None else watch_parent(life.parent)
     prepared = prepare(name, given, report, clock=clock)
-    if detach:
-        return _detached(prepared, clock, report)
-    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, stays=True), parent=watched)
+    if life.detach:
+        _detach(prepared, clock, report)
+        _say_ready(prepared, report, life)
+        return 0
+    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, life), parent=watched)
     print(f'cluster "{name}" is down')
     return 0
 
@@ -209,7 +221,8 @@ def _supervise(
         raise
 
 
-def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> int:
+def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> None:
+    """Starts the supervisor in the background, and returns when the cluster is ready. Raises CommandError."""
     ours, theirs = os.pipe()
     sys.stdout.flush()
     try:
@@ -228,10 +241,8 @@ def _detached(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         raise
-    if outcome == "ready":
-        _say_ready(prepared, report, stays=False)
-        return 0
-    raise CommandError(outcome or f"the supervisor died; see {prepared.paths.log('supervisor')}")
+    if outcome != "ready":
+        raise CommandError(outcome or f"the supervisor died; see {prepared.paths.log('supervisor')}")
 
 
 def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
@@ -299,9 +310,14 @@ def _reporter(clock: Clock) -> Callable[[str], None]:
     return report
 
 
-def _say_ready(prepared: Prepared, report: Callable[[str], None], *, stays: bool) -> None:
+def _say_ready(prepared: Prepared, report: Callable[[str], None], life: Life) -> None:
     name = prepared.config.name
     flag = "" if name == "default" else f" --name {name}"
     report(f'cluster "{name}" is ready')
-    print(f'\nUse it:   eval "$({program()} env{flag})" && kubectl get nodes')
-    print(f"Stop it:  {'Ctrl-C, or ' if stays else ''}{program()} down{flag}", flush=True)
+    file = userconfig.add_context(prepared.config, prepared.paths) if life.kubeconfig else None
+    if file is not None and userconfig.is_default(file):
+        report(f'kubectl uses it: context "fairlead-{name}" in {file}')
+        print("\nUse it:   kubectl get nodes")
+    else:
+        print(f'\nUse it:   eval "$({program()} env{flag})" && kubectl get nodes')
+    print(f"Stop it:  {'' if life.detach else 'Ctrl-C, or '}{program()} down{flag}", flush=True)

@@ -9,6 +9,7 @@ import signal
 import time
 
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster import userconfig
 from fairlead.cmd.cluster.lock import purge as delete_folder
 from fairlead.cmd.cluster.lock import wait_lock
 from fairlead.cmd.cluster.paths import Paths, paths_of
@@ -42,6 +43,7 @@ def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
         if fd is None:
             raise CommandError(f'cluster "{name}" is being started by another command: not purged')
         outside = _outside_store(paths)
+        userconfig.remove_context(name, paths)
         delete_folder(paths)
         os.close(fd)
     except FileNotFoundError:

@@ -44,7 +44,8 @@ def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
             assert all(0.2 * REQUESTS <= n <= 0.47 * REQUESTS for n in pods)
         for command in ("get svc", "get ep", "get po -o wide"):
             assert f"$ kubectl {command}\nNAME " in output
-        assert f"env --name {cluster.name}" in output
+        assert f'context "fairlead-{cluster.name}" in {cluster.user_kubeconfig}' in output
+        assert f"env --name {cluster.name}" not in output
         assert cluster.status()["ready"]
         first = cluster.status()["pid"]
         assert demo(cluster).startswith("starting afresh")
