@@ -17,6 +17,7 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints import loop as endpoints_loop
 from fairlead.controllers.services.endpointslice import loop as endpointslice_loop
 from fairlead.controllers.services.endpointslicemirroring import loop as mirroring_loop
+from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
 from fairlead.controllers.workloads.replicaset import loop as replicaset_loop
 from fairlead.controllers.workloads.replicationcontroller import loop as replicationcontroller_loop
@@ -26,6 +27,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     deployment_loop.controller,
     replicaset_loop.controller,
     replicationcontroller_loop.controller,
+    daemonset_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

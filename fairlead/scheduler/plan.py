@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from fairlead.api.core.node.kind import Node, Taint
 from fairlead.api.core.pod.hostports import HostPort, conflicts, host_ports
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.nodeterms import matches_required, preferred_weight
 from fairlead.base.dataclass import dataclass
 from fairlead.scheduler.claims import claim_problem
-from fairlead.scheduler.nodeterms import matches_required, preferred_weight
 from fairlead.scheduler.podterms import InterPodTerms, terms_of
 from fairlead.scheduler.resources import Amounts, requests_of
 from fairlead.scheduler.snapshot import NodeInfo, Snapshot, group_of

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fairlead.api.core.pod.affinity import PodAffinityTerm, TopologySpreadConstraint
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.nodeterms import matches_required
 from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
-from fairlead.scheduler.nodeterms import matches_required
 from fairlead.scheduler.snapshot import NodeInfo, Placed, Snapshot
 from fairlead.scheduler.taints import untolerated
 

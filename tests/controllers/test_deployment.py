@@ -10,8 +10,9 @@ from fairlead.api.apps.deployment.kind import Deployment
 from fairlead.api.apps.replicaset.kind import ReplicaSet
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.deployment.plan import reconcile
-from fairlead.controllers.workloads.deployment.revisions import REVISION, template_hash
+from fairlead.controllers.workloads.deployment.revisions import REVISION
 from fairlead.controllers.workloads.deployment.scaling import bounds_of, size_of
+from fairlead.controllers.workloads.hashing import template_hash
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, deployment, template

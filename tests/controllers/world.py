@@ -144,7 +144,7 @@ class World:
         await self._try(lambda: self.client.patch(LEASE, name, "kube-node-lease", patch={"spec": spec}))
 
     async def _try(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Retries if the server fails; stops if the object is deleted or has changed."""
+        """Retries if the server fails or is away; stops if the object is deleted or has changed."""
         while True:
             try:
                 await work()
@@ -154,6 +154,9 @@ class World:
                 if error.code == 500:
                     await asyncio.sleep(0.1)
                     continue
+            except ConnectionError:
+                await asyncio.sleep(0.1)
+                continue
             return
 
     async def pods(self, **labels: str) -> list[Pod]:

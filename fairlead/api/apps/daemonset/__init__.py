@@ -22,6 +22,5 @@ DAEMON_SET: Kind[DaemonSet] = declare(
         categories=("all",),
         status=True,
         generation=True,
-        inert="no component of this cluster runs DaemonSets yet: the set is stored and its pods are not created",
     ),
 )

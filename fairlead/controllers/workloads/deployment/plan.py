@@ -27,7 +27,6 @@ from fairlead.controllers.workloads.deployment.revisions import (
     revision_of_set,
     selector_with_hash,
     set_annotations,
-    template_hash,
     with_hash,
 )
 from fairlead.controllers.workloads.deployment.scaling import (
@@ -40,6 +39,7 @@ from fairlead.controllers.workloads.deployment.scaling import (
     shrink_old,
     size_of,
 )
+from fairlead.controllers.workloads.hashing import template_hash
 from fairlead.controllers.workloads.podfacts import controller_reference, requirements
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 

@@ -1,0 +1,95 @@
+"""DaemonSets and StatefulSets of a real cluster, by kubectl, as their documentation shows them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import Cluster, free_port, new_cluster, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+DAEMON_SET = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: web, image: fairlead/web, env: [{name: VERSION, value: "1"}]}]
+"""
+
+
+class Kubectl:
+    """kubectl with the cluster's kubeconfig."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def __call__(self, words: str, text: str = "") -> str:
+        environment = os.environ | {"KUBECONFIG": str(self.cluster.state / "kubeconfig")}
+        done = subprocess.run(
+            ["kubectl", *words.split()],
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"kubectl {words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def pods(self, app: str) -> list[dict[str, Any]]:
+        """Returns the pods that are not terminating, by name."""
+        path = f"/api/v1/namespaces/default/pods?labelSelector=app%3D{app}"
+        found: list[dict[str, Any]] = self.cluster.access().call("GET", path)["items"]
+        alive = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return sorted(alive, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def versions(self, app: str) -> list[str]:
+        return [pod["spec"]["containers"][0]["env"][0]["value"] for pod in self.pods(app)]
+
+    def kill_control_plane(self) -> None:
+        pid = self.cluster.component("control-plane")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        until("another control plane", lambda: self.cluster.component("control-plane")["pid"] not in (pid, 0))
+        until("the API", lambda: self.cluster.access().call("GET", "/api/v1/namespaces/default/pods"))
+
+
+@pytest.fixture(scope="module")
+def kubectl() -> Iterator[Kubectl]:
+    with new_cluster() as cluster:
+        cluster.up("--nodes", "3", "--api-port", str(free_port()))
+        yield Kubectl(cluster)
+
+
+def test_a_daemon_set_runs_on_all_nodes_and_is_updated_rolled_back_and_deleted_by_kubectl(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", DAEMON_SET)
+    assert "successfully rolled out" in kubectl("rollout status ds/agent --timeout=60s")
+    assert sorted(pod["spec"]["nodeName"] for pod in kubectl.pods("agent")) == ["node1", "node2", "node3"]
+    kubectl("set env ds/agent VERSION=2")
+    kubectl("rollout status ds/agent --timeout=60s")
+    assert kubectl.versions("agent") == ["2", "2", "2"]
+    assert [line.split()[0] for line in kubectl("rollout history ds/agent").splitlines()[2:4]] == ["1", "2"]
+    assert "rolled back" in kubectl("rollout undo ds/agent")
+    kubectl.kill_control_plane()
+    kubectl("rollout status ds/agent --timeout=60s")
+    assert kubectl.versions("agent") == ["1", "1", "1"]
+    row = kubectl("get ds agent --no-headers").split()
+    assert row[1:6] == ["3", "3", "3", "3", "3"]
+    before = {pod["metadata"]["name"] for pod in kubectl.pods("agent")}
+    kubectl("rollout restart ds/agent")
+    kubectl("rollout status ds/agent --timeout=60s")
+    assert before.isdisjoint(pod["metadata"]["name"] for pod in kubectl.pods("agent"))
+    kubectl("delete ds agent")
+    until("no pod", lambda: kubectl.pods("agent") == [])
+    until("no history", lambda: kubectl("get controllerrevisions -l app=agent -o name") == "")
