@@ -172,9 +172,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
             host_ports=HostPorts(HostPortRules()),
             log=log,
         ),
-        images=NodeImages(
-            HostImages(catalogue=settings.catalogue, version=settings.version), store=settings.image_store
-        ),
+        images=NodeImages(HostImages(catalogue=settings.catalogue, version=settings.version), settings, clock=clock),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),

@@ -48,6 +48,12 @@ class NodeSettings:
     """A TOML file whose images come before the built-in ones; empty: none."""
     image_store: str = ""
     """The folder of the user's image store; empty: only host images run."""
+    image_service: str = ""
+    """The socket of the pulling service; empty: no images are pulled."""
+    registries_file: str = ""
+    """The user's settings of registries; empty: none."""
+    registries: str = "none"
+    """The registries that the cluster may pull from: `host` (all), `none`, or hosts."""
     version: str = "0.1.0"
 
     @property

@@ -220,6 +220,7 @@ def ordinary_runner(home: Path) -> Runner:
         "PYTHONPATH": f"{source}:{packages}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "FAIRLEAD_UPSTREAM": "none",
+        "FAIRLEAD_REGISTRIES": "none",
     }
     return Runner(prefix, str(system), environment)
 

@@ -50,6 +50,8 @@ class ClusterConfig:
     node_port_range: tuple[int, int] = (30000, 32767)
     upstream: str = "host"
     """The servers for names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
+    registries: str = "host"
+    """The registries that nodes may pull from: `host` (all that this machine reaches), `none`, or hosts."""
     expose_host: tuple[int, ...] = ()
     """TCP ports of the host's 127.0.0.1 that Pods may connect to."""
     expose_host_udp: tuple[int, ...] = ()

@@ -74,6 +74,15 @@ def parse_lb_pool(text: str) -> str:
         raise UsageError(f"--lb-pool: {e}") from e
 
 
+def parse_registries(text: str) -> str:
+    from fairlead.images.registry.settings import parse_allowed
+
+    try:
+        return parse_allowed(text)
+    except ValueError as e:
+        raise UsageError(f"invalid --registries {e}") from None
+
+
 def parse_upstream(text: str) -> str:
     from fairlead.dns.config import BadConfig, parse_upstreams
 

@@ -28,6 +28,7 @@ class FlagValues:
     service_cidr: str | None = None
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
+    registries: str | None = None
     expose_host: tuple[int, ...] | None = None
     expose_host_udp: tuple[int, ...] | None = None
     lb_pool: str | None = None

@@ -50,6 +50,11 @@ class Paths:
         return self.etcd / f"{member}.sock"
 
     @property
+    def image_socket(self) -> Path:
+        """The socket of the pulling service."""
+        return self.root / "images.sock"
+
+    @property
     def pki(self) -> Path:
         return self.root / "pki"
 
@@ -87,6 +92,17 @@ def image_store() -> Path:
     """Returns `$XDG_STATE_HOME/fairlead/.images`, which all clusters of the user share: no cluster has such a name, and
     no Pod sees the folder."""
     return state_home() / ".images"
+
+
+def registries_file() -> Path:
+    """Returns `$XDG_CONFIG_HOME/fairlead/registries.toml`, the settings of registries. The file may be absent."""
+    return _own_folder("XDG_CONFIG_HOME", ".config") / "registries.toml"
+
+
+def docker_config() -> Path:
+    """Returns Docker's file with credentials: `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`."""
+    folder = os.environ.get("DOCKER_CONFIG") or f"{os.environ.get('HOME') or _home_of_user()}/.docker"
+    return Path(folder) / "config.json"
 
 
 def images_file() -> Path:

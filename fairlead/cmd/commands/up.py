@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         service_cidr=args.service_cidr,
         node_port_range=args.node_port_range,
         upstream=args.upstream,
+        registries=args.registries,
         expose_host=tcp,
         expose_host_udp=udp,
         lb_pool=args.lb_pool,
@@ -128,6 +129,14 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FAIRLEAD_UPSTREAM") or None,
         help="DNS servers for names outside the cluster: host (those of this machine's resolv.conf), none, or "
         "IP[:PORT],... (default: $FAIRLEAD_UPSTREAM if set, otherwise host)",
+    )
+    parser.add_argument(
+        "--registries",
+        type=flags.parse_registries,
+        metavar="HOSTS",
+        default=os.environ.get("FAIRLEAD_REGISTRIES") or None,
+        help="registries that nodes may pull images from: host (all that this machine reaches), none, or "
+        "HOST[:PORT],... (default: $FAIRLEAD_REGISTRIES if set, otherwise host)",
     )
     parser.add_argument(
         "--expose-host",

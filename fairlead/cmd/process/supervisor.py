@@ -28,7 +28,7 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process import enter, preflight
+from fairlead.cmd.process import enter, imageservice, preflight
 from fairlead.cmd.process.channel import pair
 from fairlead.cmd.process.messages import (
     BuildFailed,
@@ -98,6 +98,9 @@ class Supervisor:
         self._etcd = config.etcd
         self._store_relay = 0
         self._store_sockets: list[socket.socket] = []
+        self._image_listener: socket.socket | None = None
+        self._image_service = 0
+        """The process that pulls images; 0 while no node has asked for an image."""
         self._warm = False
         self._ended_by_itself = False
         self._dirty = True
@@ -125,6 +128,7 @@ class Supervisor:
         try:
             self._start_pki()
             self._start_store_relay()
+            self._image_listener = imageservice.listen(self._paths)
             self._start_sandbox()
         except OSError as e:
             raise CommandError(explain_fork(e)) from e
@@ -169,6 +173,16 @@ class Supervisor:
             self._store_sockets = storerelay.listen(self._paths, self._etcd)
         self._store_relay = storerelay.start(self._store_sockets, self._etcd)
 
+    def _serve_images(self, poll: select.poll, ready: set[int]) -> None:
+        """Starts the pulling service for a connection that waits; it takes the next ones too, until it ends."""
+        assert self._image_listener is not None
+        listener = self._image_listener.fileno()
+        if listener in ready:
+            poll.unregister(listener)
+            self._image_service = imageservice.start(self._image_listener, self._config, self._paths)
+        elif not self._image_service:
+            poll.register(listener, select.POLLIN)
+
     def _start_sandbox(self) -> None:
         self._channel, theirs = pair()
         self._relay, relay_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -200,6 +214,7 @@ class Supervisor:
             poll.register(fd, select.POLLIN)
         if self._parent >= 0:
             poll.register(self._parent, select.POLLIN)
+        self._serve_images(poll, set())
         self._patience = Patience(IDLE_LIMIT_S, START_LIMIT_S, self._clock.monotonic())
         while not self._signals:
             starting = "nodes" not in self._ready
@@ -213,6 +228,7 @@ class Supervisor:
                 self._serve_relay(poll)
             if self._dns.fileno() in ready:
                 self._serve_dns(poll)
+            self._serve_images(poll, ready)
             if self._dirty:
                 self._record()
             if self._parent in ready:
@@ -254,6 +270,8 @@ class Supervisor:
                 self._go()
             elif pid == self._store_relay:
                 self._start_store_relay()
+            elif pid == self._image_service:
+                self._image_service = 0
 
     def _go(self) -> None:
         if self._warm and not self._pki_child:
@@ -349,9 +367,9 @@ class Supervisor:
             self._ask_to_end()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._sandbox, signal.SIGKILL)
-        if self._store_relay:
+        for child in filter(None, (self._store_relay, self._image_service)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._store_relay, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)

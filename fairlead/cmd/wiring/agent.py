@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.paths import Paths, image_store, images_file, make_private, state_home
+from fairlead.cmd.cluster.paths import Paths, image_store, images_file, make_private, registries_file, state_home
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.homes import home_folders
@@ -78,6 +78,9 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         homes=home_folders(os.environ, passwd="/etc/passwd"),
         catalogue=str(images_file()),
         image_store=str(image_store()),
+        image_service=str(paths.image_socket),
+        registries_file=str(registries_file()),
+        registries=config.registries,
         single_id=_maps_one_id(),
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),

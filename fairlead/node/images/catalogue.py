@@ -80,8 +80,8 @@ def unknown_image(image: str, entries: Sequence[Entry], file: str) -> str:
         f"add an [[image]] for it to {file}" if file else "give the node a catalogue file that has an [[image]] for it"
     )
     return (
-        f'no host image serves "{image}": images are not pulled from registries yet, and the catalogue has only '
-        f"{names}: use one of these, or {cure}"
+        f'no host image serves "{image}", and this cluster pulls no images: load it (fairlead image load), start the '
+        f"cluster with --registries host, use one of {names}, or {cure}"
     )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Literal
 
 import h11
 import msgspec
@@ -24,7 +25,13 @@ _ASK_S = 5.0
 
 
 class NoImage(Exception):
-    """The image cannot be had; the text names the cure."""
+    """The image cannot be had; the text names the cure. `reason` is upstream's word for the container's status."""
+
+    def __init__(
+        self, text: str, reason: Literal["ErrImagePull", "ErrImageNeverPull", "InvalidImageName"] = "ErrImagePull"
+    ) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,8 @@ class Image:
     """The value of `imageID`: `host://nginx/1.22.1`."""
     source: str
     """The text after the image's name in the `Pulled` event."""
+    event: str = ""
+    """The whole text of the `Pulled` event, if it is another."""
     layers: tuple[str, ...] | None = None
     """The directories of an image's layers, the lowest first; None: a program of the host."""
     user: str = ""
@@ -75,6 +84,10 @@ class HostImages:
         """Returns True if the user's own file has the image."""
         self._reload()
         return find(self._own, image) is not None
+
+    def serves(self, image: str) -> bool:
+        """Returns True if a built-in host image has this name."""
+        return find(self._built_in, image) is not None
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""

@@ -1,49 +1,120 @@
-"""Decides what runs for an image's name: an image of the user's store, or a program of the host.
+"""Decides what runs for an image's name: an image of the store, a program of the host, or an image of a registry.
 
 The order: the user's own file of host images, because it says what the user wants; the store, because what is there was
-loaded, built or pulled on purpose; the built-in host images (docs/images.md).
+loaded, built or pulled on purpose; the built-in host images, which work without a network and start at once; a registry
+(docs/images.md, decision 24). A name of a registry that the user has set up never means a host image.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
+from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
 from fairlead.images.errors import ImageError
 from fairlead.images.manifest import RunConfig
+from fairlead.images.reference import Reference, parse_reference
+from fairlead.images.registry.credentials import Credential, matching
+from fairlead.images.registry.settings import Registries, read_registries
+from fairlead.images.service.protocol import PullRequest
 from fairlead.images.store.store import ImageStore, StoredImage
 from fairlead.node.images.host import HostImages, Image, NoImage
+from fairlead.node.images.puller import request_pull
+from fairlead.node.settings import NodeSettings
+
+_PRESENT = "already present on machine and can be accessed by the pod"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """A container's need of an image."""
+
+    name: str
+    policy: str
+    """The container's imagePullPolicy."""
+    pulling: Callable[[], None]
+    """Called before a pull."""
+    credentials: Callable[[], Awaitable[list[dict[str, Credential]]]]
+    """Returns the credentials of the Pod's pull secrets. Raises ConnectionError, StatusError."""
 
 
 class NodeImages:
     """The images that this node can run."""
 
-    def __init__(self, host: HostImages, *, store: str) -> None:
-        """`store` is the folder of the image store; empty: only host images run."""
+    def __init__(self, host: HostImages, settings: NodeSettings, *, clock: Clock) -> None:
         self._host = host
-        self._store = store
+        self._settings = settings
+        self._clock = clock
 
-    async def resolve(self, name: str) -> Image:
-        """Raises NoImage."""
-        if not self._host.in_own_file(name):
-            stored = await self._stored(name)
-            if stored is not None:
-                return stored
-        return await self._host.resolve(name)
+    async def obtain(self, request: ImageRequest) -> Image:
+        """Returns the image, pulled if that is needed. Raises NoImage, and what `request.credentials` raises."""
+        name = request.name
+        if self._host.in_own_file(name):
+            return await self._host.resolve(name)
+        reference, registries = self._reference(name), self._registries()
+        stored = await self._stored(name)
+        if stored is not None and not (request.policy == "Always" and stored.pulled and not registries.off):
+            return stored.image
+        if stored is None and self._host.serves(name) and (registries.off or not registries.is_own(reference.registry)):
+            return await self._host.resolve(name)
+        if request.policy == "Never":
+            raise NoImage(f'Container image "{name}" is not present with pull policy of Never', "ErrImageNeverPull")
+        if registries.off or not self._settings.image_service:
+            return await self._host.resolve(name)  # says what there is
+        return await self._pulled(request, reference)
 
-    async def _stored(self, name: str) -> Image | None:
-        return await asyncio.to_thread(self._read, name) if self._store else None
-
-    def _read(self, name: str) -> Image | None:
-        if not os.path.isdir(self._store):
-            return None
+    def _reference(self, name: str) -> Reference:
         try:
-            store = ImageStore(Path(self._store))
-            image = store.find(name)
-            return None if image is None else to_run(image, store.layer_paths(image))
+            return parse_reference(name)
+        except ImageError as error:
+            raise NoImage(f'Failed to apply default image tag "{name}": {error}', "InvalidImageName") from error
+
+    def _registries(self) -> Registries:
+        try:
+            return read_registries(
+                Path(self._settings.registries_file or "/dev/null"), allowed=self._settings.registries
+            )
         except ImageError as error:
             raise NoImage(str(error)) from error
+
+    async def _pulled(self, request: ImageRequest, reference: Reference) -> Image:
+        started = self._clock.monotonic()
+        credentials = [c for auths in await request.credentials() for c in matching(auths, reference)]
+        request.pulling()
+        asked = PullRequest(request.name, tuple(dict.fromkeys(credentials)))
+        result = await request_pull(self._settings.image_service, asked)
+        if result.error:
+            raise NoImage(result.error)
+        stored = await self._stored(request.name)
+        if stored is None:
+            raise NoImage(f'"{request.name}" was removed from the image store while it was pulled')
+        took, waited = duration(result.seconds), duration(self._clock.monotonic() - started)
+        text = f'Successfully pulled image "{request.name}" in {took} ({waited} including waiting). '
+        return replace(stored.image, event=f"{text}Image size: {result.size} bytes.")
+
+    async def _stored(self, name: str) -> _Stored | None:
+        return await asyncio.to_thread(self._read, name) if self._settings.image_store else None
+
+    def _read(self, name: str) -> _Stored | None:
+        if not os.path.isdir(self._settings.image_store):
+            return None
+        try:
+            store = ImageStore(Path(self._settings.image_store))
+            image = store.find(name)
+            return None if image is None else _Stored(to_run(image, store.layer_paths(image)), bool(image.pulled))
+        except ImageError as error:
+            raise NoImage(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    image: Image
+    pulled: bool
+    """It came from a registry, so the registry may have a later one."""
 
 
 def to_run(image: StoredImage, layers: list[str]) -> Image:
@@ -51,7 +122,7 @@ def to_run(image: StoredImage, layers: list[str]) -> Image:
     config = image.config.config or RunConfig()
     return Image(
         id=image.reference,
-        source="already present on machine and can be accessed by the pod",
+        source=_PRESENT,
         layers=tuple(layers),
         command=tuple(config.Entrypoint or ()),
         args=tuple(config.Cmd or ()),
@@ -60,3 +131,14 @@ def to_run(image: StoredImage, layers: list[str]) -> Image:
         cwd=config.WorkingDir or "/",
         stop_signal=config.StopSignal,
     )
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration in whole milliseconds, in the form of Go: `1m2.5s`, `87ms`."""
+    thousandths = int(seconds * 1000)
+    if thousandths < 1000:
+        return f"{thousandths}ms" if thousandths else "0s"
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or hours else "") + text

@@ -9,11 +9,14 @@ from fairlead.api.core.pod.container import Container, EphemeralContainer
 from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
+from fairlead.images.registry.credentials import Credential
 from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
+from fairlead.node.images.resolver import ImageRequest
 from fairlead.node.pods import plan
 from fairlead.node.pods.localpod import LocalPod
+from fairlead.node.pods.pullsecrets import pull_credentials
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
@@ -77,7 +80,7 @@ class ContainerRunner:
             pid_namespace_of = self._target()
             if not local.volumes_ready:
                 await local.prepare()
-            image = await local.deps.images.resolve(container.image)
+            image = await self._image(container)
             message = start_message(
                 local,
                 container,
@@ -87,7 +90,7 @@ class ContainerRunner:
                 pid_namespace_of=pid_namespace_of,
             )
         except NoImage as error:
-            self._no_image(str(error), again=again)
+            self._no_image(error, again=again)
         except (ConfigProblem, VolumeProblem) as error:
             local.volumes_ready = False  # the next try looks again at what the API has
             local.event("Warning", "Failed", f"Error: {error}", container)
@@ -96,6 +99,23 @@ class ContainerRunner:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
         else:
             await self._launch(message, image)
+
+    async def _image(self, container: Container) -> Image:
+        """Returns the container's image, pulled if its policy asks for that. Raises NoImage, ConnectionError,
+        StatusError."""
+        local, name, state = self._local, container.image, self.state
+
+        def pulling() -> None:
+            state.waiting = None
+            local.event("Normal", "Pulling", f'Pulling image "{name}"', container)
+            local.changed()
+
+        async def credentials() -> list[dict[str, Credential]]:
+            return await pull_credentials(local.deps.client, local.pod)
+
+        return await local.deps.images.obtain(
+            ImageRequest(name, container.imagePullPolicy, pulling=pulling, credentials=credentials)
+        )
 
     async def _launch(self, message: StartContainer, image: Image) -> None:
         zygote = self._local.deps.zygote
@@ -108,7 +128,7 @@ class ContainerRunner:
             self._never_ran(message, str(error))
         else:
             self._stop_signal = image.stop_signal
-            self._record_started(image.source)
+            self._record_started(image)
             self._new_run(message, image.id, Instant(run.started_at))
             await self._running(message.id, listening_port(image, message.spec.process))
 
@@ -121,9 +141,10 @@ class ContainerRunner:
             raise ConfigProblem(f"target container {name} is not running")
         return state.id if state is not None else ""
 
-    def _record_started(self, source: str) -> None:
+    def _record_started(self, image: Image) -> None:
         local, container = self._local, self._container
-        local.event("Normal", "Pulled", f'Container image "{container.image}" {source}', container)
+        present = f'Container image "{container.image}" {image.source}'
+        local.event("Normal", "Pulled", image.event or present, container)
         local.event("Normal", "Created", f"Created container: {container.name}", container)
         local.event("Normal", "Started", f"Started container {container.name}", container)
 
@@ -218,9 +239,15 @@ class ContainerRunner:
         state.retry_at = Instant(self._local.deps.clock.now() + seconds)
         self._local.changed()
 
-    def _no_image(self, why: str, *, again: bool) -> None:
-        local, container, state = self._local, self._container, self.state
+    def _no_image(self, error: NoImage, *, again: bool) -> None:
+        local, container, state, why = self._local, self._container, self.state, str(error)
         seconds = plan.longer(state.retry_s)
+        if error.reason != "ErrImagePull":
+            event = "InspectFailed" if error.reason == "InvalidImageName" else error.reason
+            local.event("Warning", event, why, container)
+            local.event("Warning", "Failed", f"Error: {error.reason}", container)
+            self._hold(Waiting(error.reason, why), seconds, again=again)
+            return
         text = f'Back-off pulling image "{container.image}": ErrImagePull: {why}'
         if state.waiting is None:
             local.event("Warning", "Failed", f'Failed to pull image "{container.image}": {why}', container)

@@ -1,0 +1,1 @@
+"""Registries: credentials, settings, the distribution protocol, and pulling into the store."""

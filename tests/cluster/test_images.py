@@ -1,0 +1,183 @@
+"""Images from archives and from a registry on loopback, in Pods behind Services, for root and an ordinary user."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import RUNNERS, Cluster, free_node_port, new_cluster, until
+from tests.images.imagemaker import Built, build, busybox_layer, docker_archive, entry, gzipped, tar_of
+from tests.images.registryserver import PASSWORD, USER, Registry, serving
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+API = "/api/v1/namespaces/default"
+PAGE = tar_of(entry("www/index.html", "from a layer above\n"), entry("etc/.wh.group"))
+
+
+@dataclass(frozen=True)
+class Scene:
+    cluster: Cluster
+    registry: Registry
+
+    def load(self, image: Built, name: str) -> None:
+        command = self.cluster.runner.command("image", "load", "-")
+        environment = self.cluster.runner.environment
+        data = docker_archive([(image, [name])])
+        done = subprocess.run(command, env=environment, input=data, capture_output=True, check=False, cwd="/")
+        assert done.returncode == 0, done.stderr.decode()
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        return self.cluster.access().call(method, path, body)
+
+    def pod(self, name: str, image: str, *, policy: str = "IfNotPresent", **fields: Any) -> None:
+        container = {"name": "main", "image": image, "imagePullPolicy": policy} | fields.pop("container", {})
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 0} | fields
+        meta = {"name": name, "labels": {"app": name}}
+        self.ask("POST", f"{API}/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+
+    def status(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"{API}/pods/{name}")["status"]
+        return found
+
+    def ready(self, name: str) -> dict[str, Any]:
+        def probe() -> Any:
+            statuses = self.status(name).get("containerStatuses") or [{}]
+            return statuses[0] if statuses[0].get("ready") else None
+
+        found: dict[str, Any] = until(f"{name} is ready", probe)
+        return found
+
+    def waiting(self, name: str, reason: str) -> str:
+        def probe() -> Any:
+            statuses = self.status(name).get("containerStatuses") or [{}]
+            waiting = statuses[0].get("state", {}).get("waiting") or {}
+            return waiting if waiting.get("reason") == reason else None
+
+        return str(until(f"{name} waits with {reason}", probe)["message"])
+
+    def events(self, name: str) -> list[str]:
+        items = self.ask("GET", f"{API}/events?fieldSelector=involvedObject.name={name}")["items"]
+        return [f"{event['reason']}: {event['message']}" for event in items]
+
+    def log(self, name: str) -> str:
+        with closing(self.cluster.access().connect(timeout_s=20)) as connection:
+            connection.request("GET", f"{API}/pods/{name}/log", headers={"Connection": "close"})
+            with closing(connection.getresponse()) as answer:
+                return str(answer.read().decode())
+
+
+@pytest.fixture(scope="module", params=sorted(RUNNERS))
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with serving() as registry, new_cluster(request.param) as cluster:
+        cluster.up("--registries", registry.host)
+        yield Scene(cluster, registry)
+
+
+def web(**config: Any) -> Built:
+    command = {"Cmd": ["httpd", "-f", "-p", "8080", "-h", "/www"]}
+    layers = [busybox_layer(), PAGE]
+    return build(layers, packed=[gzipped(layer) for layer in layers], **(command | config))
+
+
+def fetch(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_loaded_image_serves_behind_a_service(scene: Scene) -> None:
+    scene.load(web(), "example.com/loaded:latest")
+    scene.pod("loaded", "example.com/loaded", policy="Always")
+    port = free_node_port()
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": port}]
+    spec = {"type": "NodePort", "selector": {"app": "loaded"}, "ports": ports}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "loaded"}, "spec": spec}
+    scene.ask("POST", f"{API}/services", service)
+    assert scene.ready("loaded")["imageID"] == web().id
+    assert until("the Service answers", lambda: fetch(port)) == "from a layer above\n"
+    present = 'Pulled: Container image "example.com/loaded" already present on machine and can be accessed by the pod'
+    assert present in scene.events("loaded")
+
+
+def test_an_image_is_pulled_once_and_runs_as_its_user(scene: Scene) -> None:
+    script = "id -u; id -g; pwd; echo $GREETING; exec httpd -f -p 8080 -h /www"
+    image = web(User="101:102", WorkingDir="/www", Env=["PATH=/bin", "GREETING=hello"], Cmd=["sh", "-c", script])
+    digest = scene.registry.push("team/app", "1", image)
+    name = f"{scene.registry.host}/team/app:1"
+    scene.pod("pulled", name)
+    status = scene.ready("pulled")
+    assert status["imageID"] == f"{scene.registry.host}/team/app@{digest}"
+    assert scene.log("pulled") == "101\n102\n/www\nhello\n"
+    events = scene.events("pulled")
+    assert f'Pulling: Pulling image "{name}"' in events
+    (pulled,) = [event for event in events if event.startswith("Pulled: Successfully pulled image")]
+    assert "including waiting). Image size: " in pulled
+    asked = scene.registry.requests.copy()
+    scene.pod("again", name)
+    scene.ready("again")
+    assert scene.registry.requests == asked
+    scene.pod("always", name, policy="Always")
+    scene.ready("always")
+    assert scene.registry.requests - asked == {"manifests/1": 1}
+
+
+def test_a_private_image_needs_its_pull_secret(scene: Scene) -> None:
+    scene.registry.push("private/app", "1", web())
+    name = f"{scene.registry.host}/private/app:1"
+    scene.registry.auth = "bearer"
+    try:
+        scene.pod("refused", name)
+        assert "refused" in scene.waiting("refused", "ErrImagePull")
+        assert scene.waiting("refused", "ImagePullBackOff").startswith(
+            f'Back-off pulling image "{name}": ErrImagePull: '
+        )
+        events = scene.events("refused")
+        assert any(event.startswith(f'Failed: Failed to pull image "{name}": ') for event in events)
+        assert {"Failed: Error: ErrImagePull", f'BackOff: Back-off pulling image "{name}"'} <= set(events)
+        auths = {"auths": {scene.registry.host: {"username": USER, "password": PASSWORD}}}
+        data = {".dockerconfigjson": base64.b64encode(json.dumps(auths).encode()).decode()}
+        secret = {"metadata": {"name": "key"}, "type": "kubernetes.io/dockerconfigjson", "data": data}
+        scene.ask("POST", f"{API}/secrets", {"apiVersion": "v1", "kind": "Secret"} | secret)
+        scene.pod("permitted", name, imagePullSecrets=[{"name": "key"}])
+        scene.ready("permitted")
+    finally:
+        scene.registry.auth = ""
+
+
+def test_reasons_say_why_an_image_is_not_there(scene: Scene) -> None:
+    host = scene.registry.host
+    scene.pod("never", f"{host}/team/never:1", policy="Never")
+    text = f'Container image "{host}/team/never:1" is not present with pull policy of Never'
+    assert scene.waiting("never", "ErrImageNeverPull") == text
+    assert {f"ErrImageNeverPull: {text}", "Failed: Error: ErrImageNeverPull"} <= set(scene.events("never"))
+    scene.pod("missing", f"{host}/team/missing:1")
+    assert "404 manifest unknown" in scene.waiting("missing", "ErrImagePull")
+    scene.pod("elsewhere", "registry.example.com/app:1")
+    assert "nodes may not pull from registry.example.com" in scene.waiting("elsewhere", "ErrImagePull")
+    scene.pod("invalid", "team/UPPER")
+    assert "repository names are in lower case" in scene.waiting("invalid", "InvalidImageName")
+
+
+def test_a_name_of_a_host_image_is_the_hosts_program_unless_the_registry_is_the_users_own(scene: Scene) -> None:
+    scene.registry.push("fairlead/web", "1", web())
+    scene.pod("host", "fairlead/web")
+    scene.pod("own", f"{scene.registry.host}/fairlead/web:1")
+    assert scene.ready("host")["imageID"].startswith("host://")
+    assert scene.ready("own")["imageID"].startswith(f"{scene.registry.host}/fairlead/web@sha256:")
+
+
+def test_what_a_container_has_written_is_gone_after_its_restart(scene: Scene) -> None:
+    script = "test -e /made && echo kept; touch /made; echo $((1)); sleep 0.2; exit 1"
+    scene.load(web(Cmd=["sh", "-c", script]), "example.com/crash:1")
+    scene.pod("crash", "example.com/crash:1", restartPolicy="OnFailure")
+    until("it has restarted", lambda: (scene.status("crash").get("containerStatuses") or [{}])[0].get("restartCount"))
+    until("its log", lambda: scene.log("crash"))
+    assert "kept" not in scene.log("crash")
