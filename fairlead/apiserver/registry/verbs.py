@@ -72,6 +72,8 @@ class Verbs:
     async def handle(self, target: Target, request: Request, context: RequestContext) -> Outcome:
         """Answers the request. Raises StatusError."""
         call, info = Call(target, request, context), context.info
+        if target.resource.kind.deprecation:
+            context.warn(target.resource.kind.deprecation)
         if target.resource.kind.remote is not None:
             await target.resource.ready(_ONE_NEW if info.verb == "create" else target.name, target.namespace)
         if target.subresource:

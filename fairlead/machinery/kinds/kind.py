@@ -254,6 +254,8 @@ class Identity:
     """True if the objects are computed at each request and never stored; the API server has a source of them."""
     inert: str = ""
     """Text for users if the project does not act on such objects, for a `Warning` header and an event."""
+    deprecation: str = ""
+    """Text of a warning for every request, if clients should use another version."""
     conversion: Conversion[Any] | None = None
     """The conversion to the version in which objects are stored, if it is another one. The kind of that version owns
     the objects."""

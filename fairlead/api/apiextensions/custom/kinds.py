@@ -96,7 +96,7 @@ def _kind(
         create_rules=checks.created,
         transition=checks.changed,
         fields={one.jsonPath.removeprefix("."): _selectable(one.jsonPath) for one in version.selectableFields},
-        warnings=lambda _: _deprecation(crd, version),
+        deprecation=_deprecation(crd, version),
         status_leaves=_LEAVES,
         name_rule="path-segment",
         scale_fields=_scale_fields(scale) if scale is not None else ScaleFields(),
@@ -129,9 +129,10 @@ def _any_content(old: Unstructured, new: Unstructured) -> bool:
     return old.content != new.content
 
 
-def _deprecation(crd: Outline, version: VersionOutline) -> Iterator[str]:
-    if version.deprecated:
-        yield version.deprecationWarning or f"{crd.spec.group}/{version.name} {crd.spec.names.kind} is deprecated"
+def _deprecation(crd: Outline, version: VersionOutline) -> str:
+    if not version.deprecated:
+        return ""
+    return version.deprecationWarning or f"{crd.spec.group}/{version.name} {crd.spec.names.kind} is deprecated"
 
 
 def _selectable(path: str) -> Callable[[Unstructured], str]:
