@@ -30,6 +30,7 @@ from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.auth.tokens import Tokens
 from fairlead.apiserver.background.bootstrap import Bootstrap
 from fairlead.apiserver.background.cidrcontroller import ServiceCIDRController
+from fairlead.apiserver.background.compaction import Compactor
 from fairlead.apiserver.background.customresources import CustomResources
 from fairlead.apiserver.background.expiry import Expirer
 from fairlead.apiserver.background.flowcontrol import FlowControl
@@ -149,10 +150,12 @@ class ApiServer:
         backends = Backends(self._kubelet, Proxies(resources, rng=rng), token_issuer)
         served = built_in_subresources(writers, backends, admission, clock=clock)
         components = {STORE: store_check(store), **settings.extensions.components}
+        reader = Reader(resources, self._watches, rng=rng)
+        self._compactor = Compactor(store, compacted=reader.compact)
         self._verbs = Verbs(
             scheme,
             resources,
-            Reader(resources, self._watches, rng=rng),
+            reader,
             writers,
             served,
             ComputedKinds(
@@ -215,6 +218,7 @@ class ApiServer:
         self._nursery.spawn(keep_running("custom resources", self._custom.run, log=self._log))
         self._nursery.spawn(keep_running("store", self._resources.follow, log=self._log))
         self._nursery.spawn(keep_running("bookmarks", self._watches.run, log=self._log))
+        self._nursery.spawn(keep_running("compaction", self._compactor.run, log=self._log))
         self._nursery.spawn(keep_running("expiry", self._expiry.run, log=self._log))
         self._nursery.spawn(keep_running("admission policies", self._policy_status.run, log=self._log))
         self._nursery.spawn(keep_running("storage protection", self._protection.run, log=self._log))

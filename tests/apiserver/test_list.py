@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP
@@ -81,6 +83,21 @@ async def test_a_page_without_a_snapshot_is_expired_but_can_be_continued(api: Ap
     rest = await api.ok("GET", CONFIG_MAPS, query={"continue": tree["metadata"]["continue"]})
     assert names(rest) == ["m2", "m4"]
     assert (await api.error("GET", CONFIG_MAPS, query={"continue": "nonsense"})).code == 400
+
+
+@story
+async def test_a_page_can_be_continued_until_its_revision_is_compacted_by_age(api: Api) -> None:
+    await some(api)
+    token = (await api.ok("GET", CONFIG_MAPS, query={"limit": "2"}))["metadata"]["continue"]
+    await api.ok("DELETE", f"{CONFIG_MAPS}/m0")
+    compactor = api.server._compactor
+    compactor._interval_s = 0.0
+    running = asyncio.create_task(compactor.run())
+    while (await api.call("GET", CONFIG_MAPS, query={"continue": token, "limit": "2"})).status == 200:
+        await asyncio.sleep(0)
+    running.cancel()
+    rest = await api.ok("GET", CONFIG_MAPS, query={"continue": (await _status(api, token))["metadata"]["continue"]})
+    assert names(rest) == ["m2", "m3", "m4"]
 
 
 def forget_history(api: Api) -> None:

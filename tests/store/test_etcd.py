@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.apiserver.background.compaction import Compactor
 from fairlead.store.etcd.address import AddressError, Member, parse
 from fairlead.store.etcd.members import Certificates, Target
 from fairlead.store.etcd.store import EtcdStore, after_repetition
@@ -89,7 +90,7 @@ def test_a_store_without_a_member_is_unavailable_and_comes_back(cluster: EtcdClu
     async def main() -> None:
         targets = [Target(m.endpoint) for m in cluster.members]
         store = await EtcdStore.open(targets, timeout_s=30)
-        hasty = EtcdStore(targets, None, timeout_s=1, compaction_s=300)
+        hasty = EtcdStore(targets, None, timeout_s=1)
         try:
             for member in cluster.members:
                 member.kill()
@@ -134,11 +135,12 @@ def test_client_certificates_are_shown_and_required(tmp_path: Path) -> None:
 
 @pytest.mark.etcd
 @pytest.mark.slow
-def test_the_cluster_compacts_what_is_older_than_an_interval(cluster: EtcdCluster) -> None:
+def test_an_etcd_is_compacted_by_age(cluster: EtcdCluster) -> None:
     async def main() -> None:
-        store = await EtcdStore.open([Target(m.endpoint) for m in cluster.members], timeout_s=30, compaction_s=0.1)
+        store = await EtcdStore.open([Target(m.endpoint) for m in cluster.members], timeout_s=30)
         try:
             first = (await store.list("/")).revision
+            compacting = asyncio.create_task(Compactor(store, interval_s=0.1).run())
             for i in range(3):
                 await store.txn([], [Put("/compacted", str(i).encode())])
             async with asyncio.timeout(30):
@@ -148,6 +150,7 @@ def test_the_cluster_compacts_what_is_older_than_an_interval(cluster: EtcdCluste
                     watch = await store.watch("/", first, seen)
                     await asyncio.sleep(0.1)
                     watch.cancel()
+            compacting.cancel()
         finally:
             await store.close()
 

@@ -35,7 +35,13 @@ class Reader:
         self._resources = resources
         self._watches = watches
         self._snapshots = Snapshots()
+        self._oldest = 0
         self._rng = rng
+
+    def compact(self, revision: int) -> None:
+        """Ends lists of states before the revision: their next pages and exact lists of them get 410."""
+        self._oldest = revision
+        self._snapshots.drop_before(revision)
 
     def collection(self, target: Target, options: ListOptions, renderer: Renderer) -> Response:
         """Lists a collection. Raises StatusError 400, 410, 504."""
@@ -76,6 +82,8 @@ class Reader:
             entries = self._continued(collection, cache, position)
         elif at := _exact(options):
             revision = at
+            if at < self._oldest:
+                raise _list_too_old(at)
             entries = _past(cache, target.namespace, at)
         else:
             entries = _candidates(cache, filter)
@@ -89,6 +97,8 @@ class Reader:
         return _Page(page, list_metadata(revision, token, remaining))
 
     def _continued(self, collection: tuple[object, str], cache: KindCache, position: Position) -> list[Entry]:
+        if 0 < position.revision < self._oldest:
+            raise Expired(position)
         entries = self._snapshots.find(collection, position.revision)
         if entries is None:
             past = cache.select_at(position.revision or self._resources.revision, collection[1])
@@ -140,8 +150,12 @@ def _past(cache: KindCache, namespace: str, revision: int) -> list[Entry]:
     """Returns the objects at a revision. Raises StatusError 410 if events since then are missing."""
     entries = cache.select_at(revision, namespace)
     if entries is None:
-        raise expired(f"The resourceVersion for the provided list is too old: {revision}")
+        raise _list_too_old(revision)
     return entries
+
+
+def _list_too_old(revision: int) -> StatusError:
+    return expired(f"The resourceVersion for the provided list is too old: {revision}")
 
 
 def _filter(target: Target, options: ListOptions) -> Filter:

@@ -66,6 +66,11 @@ class Snapshots:
             self._snapshots.move_to_end(key)
         return self._snapshots.get(key)
 
+    def drop_before(self, revision: int) -> None:
+        """Drops the snapshots of older states."""
+        for key in [key for key in self._snapshots if key[2] < revision]:
+            del self._snapshots[key]
+
 
 def render_token(position: Position) -> str:
     text = msgspec.json.encode(_Token("meta.k8s.io/v1", position.revision, position.after))

@@ -7,7 +7,6 @@ written, the first attempt took place.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,8 +30,6 @@ from fairlead.store.model import (
 
 _PAGE = 2_000
 """Records asked for in one call: a message of a few MB at the usual size of objects."""
-COMPACTION_S = 300.0
-"""Seconds between compactions, as in upstream's API server: history older than one interval is compacted."""
 
 
 class EtcdStore:
@@ -44,11 +41,9 @@ class EtcdStore:
         certificates: Certificates | None,
         *,
         timeout_s: float,
-        compaction_s: float,
     ) -> None:
         self._members = Members(targets, certificates, timeout_s=timeout_s)
         self._nursery = Nursery()
-        self._compaction_s = compaction_s
         self._closed = False
 
     @classmethod
@@ -58,17 +53,15 @@ class EtcdStore:
         certificates: Certificates | None = None,
         *,
         timeout_s: float = 10.0,
-        compaction_s: float = COMPACTION_S,
     ) -> EtcdStore:
         """Returns a store whose cluster answers. Raises Unavailable, StoreError."""
-        store = cls(targets, certificates, timeout_s=timeout_s, compaction_s=compaction_s)
+        store = cls(targets, certificates, timeout_s=timeout_s)
         await store._nursery.__aenter__()
         try:
             await store.get("/")
         except BaseException:
             await store.close()
             raise
-        store._nursery.spawn(store._compact_regularly(), name="etcd compaction")
         return store
 
     async def get(self, key: str) -> Record | None:
@@ -118,18 +111,6 @@ class EtcdStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("the store is closed")
-
-    async def _compact_regularly(self) -> None:
-        """Runs until cancelled. Several API servers may do so at once: compacting twice changes nothing."""
-        before = 0
-        while True:
-            await asyncio.sleep(self._compaction_s)
-            try:
-                if before:
-                    await self.compact(before)
-                before = (await self.list("\0", limit=1)).revision
-            except StoreError:
-                continue  # too early or unreachable: the next round does it
 
     # Last, because inside the class body the name hides the builtin.
     async def list(self, prefix: str, *, revision: int = 0, limit: int = 0, after: str = "") -> Page:
