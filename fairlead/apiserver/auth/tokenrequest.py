@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD
@@ -30,7 +32,6 @@ _EXTENDED_S = 3607
 """The lifetime in seconds that kubelets ask for: such a token of a Pod is valid for longer, and its use after this
 time is recorded (upstream's `--service-account-extend-token-expiration`)."""
 _EXTENSION_S = 365 * 86400
-_BINDABLE = {("v1", "Pod"): POD, ("v1", "Secret"): SECRET, ("v1", "Node"): NODE}
 _BACK_DATED_S = 86400
 """Seconds by which a token's validity begins before its issue, so that it stays valid if the clock is set back
 within a day."""
@@ -90,21 +91,29 @@ class TokenIssuer:
         """Returns the claims about the object that the token is bound to. Raises StatusError 400, 404, 409."""
         if ref is None:
             return tokens.Kubernetes()
-        kind = _BINDABLE.get((ref.apiVersion, ref.kind))
-        if kind is None:
+        if (binding := _BINDABLE.get((ref.apiVersion, ref.kind))) is None:
             group, _, version = ref.apiVersion.rpartition("/")
             raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={ref.kind}")
+        kind, claims_of = binding
         obj = self._resources.of(kind).find(target.namespace, ref.name).decode()
         named = tokens.Named(ref.name, obj.metadata.uid)
-        if kind is POD and obj.spec.serviceAccountName != target.name:
-            why = "to pod running with different serviceaccount name."
-            raise bad_request(f"cannot bind token for serviceaccount {go_quote(target.name)} {why}")
+        claims = claims_of(self, target, obj, named)
         if ref.uid and ref.uid != named.uid:
             why = f"the UID in the bound object reference ({ref.uid}) does not match the UID in record. "
             raise conflict(kind.kind, "", ref.name, why + "The object might have been deleted and then recreated")
-        if kind is POD:
-            return tokens.Kubernetes(pod=named, node=self._node_of(obj.spec.nodeName))
-        return tokens.Kubernetes(secret=named) if kind is SECRET else tokens.Kubernetes(node=named)
+        return claims
+
+    def _of_pod(self, target: Target, pod: Any, named: tokens.Named) -> tokens.Kubernetes:
+        if pod.spec.serviceAccountName != target.name:
+            why = "to pod running with different serviceaccount name."
+            raise bad_request(f"cannot bind token for serviceaccount {go_quote(target.name)} {why}")
+        return tokens.Kubernetes(pod=named, node=self._node_of(pod.spec.nodeName))
+
+    def _of_secret(self, _: Target, __: Any, named: tokens.Named) -> tokens.Kubernetes:
+        return tokens.Kubernetes(secret=named)
+
+    def _of_node(self, _: Target, __: Any, named: tokens.Named) -> tokens.Kubernetes:
+        return tokens.Kubernetes(node=named)
 
     def _node_of(self, name: str) -> tokens.Named | None:
         """Returns the node of a Pod, without a uid if the Node does not exist."""
@@ -112,6 +121,13 @@ class TokenIssuer:
             return None
         entry = self._resources.of(NODE).cache.get(name)
         return tokens.Named(name, entry.decode().metadata.uid if entry is not None else "")
+
+
+_BINDABLE = {
+    ("v1", "Pod"): (POD, TokenIssuer._of_pod),
+    ("v1", "Secret"): (SECRET, TokenIssuer._of_secret),
+    ("v1", "Node"): (NODE, TokenIssuer._of_node),
+}
 
 
 def _check_account(given: ObjectMeta, target: Target, account: ObjectMeta) -> None:
