@@ -25,6 +25,7 @@ os.environ["FAIRLEAD_UPSTREAM"] = "none"
 """The clusters of tests send no queries to outside resolvers."""
 os.environ["FAIRLEAD_REGISTRIES"] = "none"
 """The clusters of tests pull no images, unless a test has a registry of its own."""
+os.environ.pop("FAIRLEAD_NAME", None)
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 """Otherwise gRPC, which the etcd store brings into this process, starts threads in the children that tests fork,
 and a process with threads cannot enter a user namespace."""

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from fairlead.cmd.commands import COMMANDS, Command
-from fairlead.cmd.errors import CommandError
+from fairlead import __version__
+from fairlead.cmd.commands import COMMANDS, DEFAULT_NAME, ELSEWHERE, Command
+from fairlead.cmd.errors import CommandError, UsageError
 
 _ABOUT = "A Kubernetes-compatible cluster on one Linux machine, in a second, without root, with real Services."
 _AFTER = """\
 first steps:
   fairlead demo                        start a cluster with nginx Pods and Services, and show that they work
   fairlead up --detach --nodes 3       start a cluster of three nodes
-  eval "$(fairlead env)"               point kubectl at it
-  fairlead shell node2 -- ip route     look at the cluster's network from a node
+  kubectl get nodes                    kubectl uses it at once (context fairlead-default)
+  fairlead shell node2 ip route        look at the cluster's network from a node
   fairlead down                        stop it; the next `up` brings the same objects back"""
 
 
@@ -40,48 +42,98 @@ def build_parser(called: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fairlead", description=_ABOUT, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=f"fairlead {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         text = command.summary
         made = commands.add_parser(
             command.name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
         )
         if command.cluster is not None:
-            about = f"name of the cluster (default: {command.cluster}); several clusters can run side by side"
-            made.add_argument("--name", default=command.cluster, help=about)
+            made.add_argument("--name", help=f"name of the cluster (default: {_default(command)})")
         if called in (command.name, None):
             _module(command).configure(made)
     return parser
 
 
+def _default(command: Command) -> str:
+    if command.guesses:
+        return f"$FAIRLEAD_NAME, or else the only running cluster, or else {command.cluster}"
+    return f"$FAIRLEAD_NAME, or else {command.cluster}" if command.cluster == DEFAULT_NAME else str(command.cluster)
+
+
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the arguments. Words after `--` are in `argv`, unchanged."""
-    head, tail = list(argv), []
-    if "--" in head:
-        cut = head.index("--")
-        head, tail = head[:cut], head[cut + 1 :]
-    called = next((word for word in head if not word.startswith("-")), "")
+    """Returns the arguments. A command line for the command is in `argv`, unchanged."""
+    called = next((word for word in argv if not word.startswith("-")), "")
+    command = _named(called)
+    head, tail = _split(argv, command)
     parser = build_parser(called)
+    if called and command is None:
+        parser.error(f"unknown command `{called}`{_suggestion(called)}")
     args = parser.parse_args(head)
-    if tail and not _named(args.command).takes_argv:
+    if tail and (command is None or not command.takes_argv):
         parser.error(f"`{args.command}` takes no command after `--`")
     args.argv = tail
     return args
 
 
-def _named(name: str) -> Command:
-    return next(command for command in COMMANDS if command.name == name)
+def _split(argv: Sequence[str], command: Command | None) -> tuple[list[str], list[str]]:
+    """Returns the words for the parser, and the command line that begins after `--`, or, if the command takes one, with
+    the first word that is not for the command itself."""
+    at = 0 if command is None else argv.index(command.name) + 1
+    own = True
+    while at < len(argv) and argv[at] != "--":
+        word = argv[at]
+        if command is not None and command.takes_argv and not word.startswith("-"):
+            if not own or not re.fullmatch(command.before_argv, word):
+                return list(argv[:at]), list(argv[at:])
+            own = False
+        at += 2 if word == "--name" else 1
+    return list(argv[:at]), list(argv[at + 1 :])
+
+
+def _suggestion(called: str) -> str:
+    from difflib import get_close_matches
+
+    names = [command.name for command in COMMANDS]
+    meant = ELSEWHERE.get(called) or next(iter(get_close_matches(called, names, n=1)), "")
+    return f": did you mean `{meant}`?" if meant else ""
+
+
+def _named(name: str) -> Command | None:
+    return next((command for command in COMMANDS if command.name == name), None)
+
+
+def _resolve_name(args: argparse.Namespace, command: Command) -> None:
+    """Replaces a missing `--name` by the cluster that the command is about; by None for `--all`."""
+    from fairlead.cmd.cluster.guess import VARIABLE, guess
+    from fairlead.cmd.cluster.name import parse_name
+
+    every = getattr(args, "all", False)
+    if every and args.name is not None:
+        raise UsageError("--all and --name exclude each other: omit one of them")
+    if every:
+        return
+    if args.name is None:
+        default = str(command.cluster)
+        if command.guesses:
+            deletes = getattr(args, "purge", False) or command.name == "delete"
+            args.name = guess(default, deletes=deletes)
+        else:
+            args.name = (os.environ.get(VARIABLE) if default == DEFAULT_NAME else "") or default
+    parse_name(args.name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
-        command = _named(args.command)
+        command = _named(args.command or "")
+        if command is None:
+            build_parser("").print_help()
+            return 0
         if command.cluster is not None:
-            from fairlead.cmd.cluster.name import parse_name
-
-            parse_name(args.name)
+            _resolve_name(args, command)
         code: int = _module(command).run(args)
         sys.stdout.flush()
         return code

@@ -124,6 +124,44 @@ def test_a_command_on_a_node_has_its_network_and_the_host_s_files(running: Clust
     assert done.returncode == 0, done.stderr
 
 
+def test_a_command_on_a_node_finds_system_programs_and_kubectl_reaches_the_api(running: Cluster) -> None:
+    plain = running.runner.environment | {"PATH": "/usr/bin:/bin"}
+    command = running.runner.command("shell", "node2", "sh", "-c", "echo $PATH")
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+    assert done.stdout == "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\n"
+    done = running.fairlead("shell", "node2", find_kubectl(), "get", "nodes", "-o", "name")
+    assert (done.stdout, done.returncode) == ("node/node1\nnode/node2\n", 0), done.stderr
+
+
+def test_commands_without_a_name_are_about_the_only_running_cluster(running: Cluster) -> None:
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
+        return running.runner.run(running.runner.command(*words))
+
+    assert f'cluster "{running.name}" is running' in typed("status").stdout
+    assert typed("shell", "hostname").stdout == "node1\n"
+    (found,) = json.loads(typed("list", "-o", "json").stdout)
+    assert (found["name"], found["state"], found["nodes"]) == (running.name, "running", 2)
+    assert found["api"] == running.status()["api"]
+    assert found["memoryBytes"] > 30 * 1024 * 1024
+    header, row = typed("list").stdout.splitlines()
+    assert header.split() == ["NAME", "STATE", "NODES", "AGE", "API", "MEMORY"]
+    assert row.split()[:3] == [running.name, "running", "2"]
+
+
+def test_down_and_delete_take_all_clusters(cluster: Cluster) -> None:
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
+        return cluster.runner.run(cluster.runner.command(*words))
+
+    assert typed("up", "--detach", "--name", "a").returncode == 0
+    assert typed("up", "--detach", "--name", "b").returncode == 0
+    assert "several clusters run (a, b)" in line_of(typed("status"), 2)
+    assert typed("down", "--all").stdout == 'cluster "a" is down\ncluster "b" is down\n'
+    assert [one["state"] for one in json.loads(typed("list", "-o", "json").stdout)] == ["stopped", "stopped"]
+    assert "there are several clusters (a, b)" in line_of(typed("delete"), 2)
+    assert typed("delete", "--all").returncode == 0
+    assert json.loads(typed("list", "-o", "json").stdout) == []
+
+
 def test_the_first_node_is_where_a_shell_starts(running: Cluster) -> None:
     assert running.fairlead("shell", "--", "hostname").stdout == "node1\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 import fairlead.cmd.commands
 from fairlead import __version__
-from fairlead.cmd.commands import COMMANDS
+from fairlead.cmd.commands import COMMANDS, ELSEWHERE
 from fairlead.cmd.main import build_parser, main, parse
 
 
@@ -34,8 +34,9 @@ def outcome(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, s
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["fly"],
+        ["down", "--all", "--name", "x"],
+        ["shell", "--bogus", "ls"],
         ["up", "--bogus"],
         ["up", "extra"],
         ["up", "--nodes", "many"],
@@ -74,6 +75,41 @@ def test_the_error_for_a_missing_cluster_is_one_line_with_the_start_command(
     assert err == 'fairlead: there is no cluster "x"; start it: fairlead up --detach --name x\n'
 
 
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = outcome([], capsys)
+    assert (code, err) == (0, "")
+    assert out == outcome(["--help"], capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("lst", "list"), ("statsu", "status"), ("stop", "down"), ("create", "up"), ("xyzzy", "")]
+)
+def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = outcome([typed, "--flag", "x"], capsys)
+    hint = f": did you mean `{meant}`?" if meant else ""
+    assert (code, err) == (2, f"fairlead: unknown command `{typed}`{hint} (see `fairlead --help`)\n")
+
+
+def test_every_word_of_other_tools_leads_to_a_command() -> None:
+    names = {command.name for command in COMMANDS}
+    assert set(ELSEWHERE.values()) <= names
+    assert not names & set(ELSEWHERE)
+
+
+def test_down_of_all_says_that_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["down", "--all"], capsys) == (0, "no cluster runs\n", "")
+    assert outcome(["delete", "--all"], capsys) == (0, "no clusters\n", "")
+
+
+def test_a_list_without_clusters_has_the_start_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = outcome(["list"], capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("no clusters; start one: ")
+    assert outcome(["list", "-o", "json"], capsys) == (0, "[]\n", "")
+
+
 def test_down_of_nothing_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["down"], capsys) == (0, 'there is no cluster "default"\n', "")
     assert outcome(["down", "--purge"], capsys)[0] == 0
@@ -81,6 +117,7 @@ def test_down_of_nothing_is_no_failure(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["version"], capsys) == (0, f"fairlead {__version__}\n", "")
+    assert outcome(["--version"], capsys) == (0, f"fairlead {__version__}\n", "")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,6 +173,21 @@ def test_what_follows_two_dashes_is_the_shell_s_command_untouched() -> None:
     args = parse(["shell", "node2", "--name", "x", "--", "ls", "--name", "y", "--"])
     assert (args.node, args.name, args.argv) == ("node2", "x", ["ls", "--name", "y", "--"])
     assert parse(["shell", "--", "true"]).node is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "node", "words"),
+    [
+        (["ip", "-4", "route"], None, ["ip", "-4", "route"]),
+        (["node2", "ls", "--", "-l"], "node2", ["ls", "--", "-l"]),
+        (["--name", "x", "node2", "curl", "--name"], "node2", ["curl", "--name"]),
+        (["shell"], None, ["shell"]),
+        (["node1", "node2"], "node1", ["node2"]),
+    ],
+)
+def test_a_command_in_a_shell_needs_no_dashes(argv: list[str], node: str | None, words: list[str]) -> None:
+    args = parse(["shell", *argv])
+    assert (args.node, args.argv) == (node, words)
 
 
 def test_abbreviated_flags_are_no_promise() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, write_private
 from fairlead.machinery.values.yamltree import load_yaml
+from fairlead.net.model import API_PORT_INSIDE
 
 Tree = dict[str, Any]
 
@@ -62,6 +64,14 @@ def write(config: ClusterConfig, paths: Paths, *, api_port: int) -> None:
         else:
             text = merged
     write_private(paths.kubeconfig, text.encode())
+
+
+def write_inside(config: ClusterConfig, paths: Paths) -> Path:
+    """Writes a copy for programs on a node, which reach the API at the gateway; returns its path."""
+    outside, inside = f"https://127.0.0.1:{config.api_port}", f"https://{config.network().gateway}:{API_PORT_INSIDE}"
+    text = paths.kubeconfig.read_text(encoding="utf-8").replace(outside, inside)
+    write_private(paths.kubeconfig_inside, text.encode())
+    return paths.kubeconfig_inside
 
 
 def merge(present: bytes, fresh: str) -> str | None:

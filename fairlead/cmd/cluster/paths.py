@@ -63,6 +63,11 @@ class Paths:
         return self.root / "kubeconfig"
 
     @property
+    def kubeconfig_inside(self) -> Path:
+        """The kubeconfig for programs on the nodes, which `fairlead shell` starts."""
+        return self.root / "kubeconfig.inside"
+
+    @property
     def user_kubeconfigs(self) -> Path:
         """The paths of the user's kubeconfigs that have a context of this cluster, one a line."""
         return self.root / "user-kubeconfigs"

@@ -19,22 +19,38 @@ class Command(NamedTuple):
     """A phrase for `fairlead --help`."""
     cluster: str | None = DEFAULT_NAME
     """The default of `--name`; None: the command is not about a cluster of this machine."""
+    guesses: bool = True
+    """If `--name` is missing, the command is about $FAIRLEAD_NAME, or else the only running cluster."""
     takes_argv: bool = False
-    """The command gets the words after `--`."""
+    """The command gets a command line: the words after `--`, or from the first word that is not for itself."""
+    before_argv: str = "(?!)"
+    """A pattern of the words without a dash that are for the command itself."""
 
 
 COMMANDS = (
-    Command("up", "start a cluster; settings that are not given are those of its last start"),
+    Command("up", "start a cluster; settings that are not given are those of its last start", guesses=False),
     Command("down", "stop a cluster"),
+    Command("delete", "stop a cluster and delete its objects; the same as `down --purge`"),
+    Command("list", "list the clusters of this user", cluster=None),
     Command("status", "show the state of a cluster"),
     Command("env", "print the shell command that sets KUBECONFIG for a cluster"),
     Command("kubeconfig", "print the kubeconfig of a cluster"),
-    Command("shell", "run a shell or a command in a node's network, with the host's files", takes_argv=True),
+    Command(
+        "shell",
+        "run a shell or a command in a node's network, with the host's files",
+        takes_argv=True,
+        before_argv="node[0-9]+",
+    ),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
     Command("image", "load, list and remove images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
-    Command("demo", "start a fresh cluster with Pods and Services, and show which Pods answer", cluster="demo"),
+    Command(
+        "demo",
+        "start a fresh cluster with Pods and Services, and show which Pods answer",
+        cluster="demo",
+        guesses=False,
+    ),
     Command(
         "proxy",
         "run only the Service proxy, for a node of any Kubernetes cluster, in this network namespace",
@@ -42,3 +58,20 @@ COMMANDS = (
     ),
     Command("version", "print the version of Fairlead", cluster=None),
 )
+
+ELSEWHERE = {
+    "create": "up",
+    "start": "up",
+    "stop": "down",
+    "halt": "down",
+    "remove": "delete",
+    "rm": "delete",
+    "ls": "list",
+    "ps": "list",
+    "ssh": "shell",
+    "exec": "shell",
+    "service": "services",
+    "dashboard": "open",
+    "load": "image",
+}
+"""Words of other tools, and the command that does it here."""

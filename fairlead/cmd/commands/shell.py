@@ -11,13 +11,14 @@ from shutil import which
 from typing import NoReturn
 
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.process.nodeentry import holder, run_in_node
 from fairlead.cmd.process.resolvconf import bind, write_files
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "fairlead shell [-h] [--name NAME] [NODE] [-- COMMAND...]"
+    parser.usage = "fairlead shell [-h] [--name NAME] [NODE] [COMMAND...]"
     parser.add_argument("node", nargs="?", metavar="NODE", help="name of the node, e.g. node2 (default: node1)")
 
 
@@ -28,21 +29,30 @@ def run(args: argparse.Namespace) -> int:
     command = args.argv or [_login_shell()]
     config = settings.load(paths)
     bound = write_files(config, paths) if config is not None else []
+    environment = os.environ | {"PATH": _search_path()}
+    if config is not None:
+        environment["KUBECONFIG"] = str(kubeconfig.write_inside(config, paths))
 
     def work() -> NoReturn:
         bind(bound)
-        _exec(command)
+        _exec(command, environment)
 
     return run_in_node(pid, work)
 
 
-def _exec(command: list[str]) -> NoReturn:
+def _search_path() -> str:
+    """Returns the PATH with the folders of `ip`, `nft` and `tcpdump`, which many users do not have on theirs."""
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
+    return os.pathsep.join(dict.fromkeys([*folders, "/usr/local/sbin", "/usr/sbin", "/sbin"]))
+
+
+def _exec(command: list[str], environment: dict[str, str]) -> NoReturn:
     code, reason = 127, "command not found"
     try:
-        os.execvp(command[0], command)
+        os.execvpe(command[0], command, environment)
     except OSError as e:
         # A folder on the PATH that this user may not enter turns "not found" into "permission denied".
-        if "/" in command[0] or which(command[0], mode=os.F_OK):
+        if "/" in command[0] or which(command[0], mode=os.F_OK, path=environment["PATH"]):
             code, reason = 126, e.strerror or str(e)
             if isinstance(e, FileNotFoundError):
                 code = 127

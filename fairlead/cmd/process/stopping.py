@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import select
@@ -10,6 +11,7 @@ import time
 
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster import userconfig
+from fairlead.cmd.cluster.guess import all_names, running_names
 from fairlead.cmd.cluster.lock import purge as delete_folder
 from fairlead.cmd.cluster.lock import wait_lock
 from fairlead.cmd.cluster.paths import Paths, paths_of
@@ -18,6 +20,22 @@ from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.pid1 import GRACE_S
 
 _PATIENCE_S = GRACE_S + 5.0
+
+
+def add_all_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="all clusters of this user")
+
+
+def stop_clusters(name: str | None, *, purge: bool) -> int:
+    """Stops one cluster, or all if `name` is None: those that run, with `purge` also the others."""
+    if name is not None:
+        return stop_cluster(name, purge=purge)
+    names = all_names() if purge else running_names()
+    for one in names:
+        stop_cluster(one, purge=purge)
+    if not names:
+        print("no clusters" if purge else "no cluster runs")
+    return 0
 
 
 def stop_cluster(name: str, *, purge: bool, quiet: bool = False) -> int:
