@@ -22,7 +22,7 @@ _BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 @dataclass(slots=True)
 class Registry:
-    """What it has, and how it behaves."""
+    """The contents of a registry, and its faults."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     tags: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Registry:
 
 @contextmanager
 def serving() -> Iterator[Registry]:
-    """Serves a registry in a thread with a loop of its own, as long as the block lasts."""
+    """Serves a registry in a thread with its own loop, as long as the block lasts."""
     registry, ready, loop = Registry(), threading.Event(), asyncio.new_event_loop()
     done = asyncio.Event()
 

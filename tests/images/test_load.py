@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from fairlead.images.archive.load import load
+from fairlead.images.archive.save import save
 from fairlead.images.errors import ImageError
 from fairlead.images.store.gc import prune, remove
 from fairlead.images.store.store import ImageStore
@@ -84,8 +86,8 @@ def _with(built: Built, **files: bytes) -> bytes:
     ("data", "why"),
     [
         (b"hello" * 400, "the tar archive is damaged"),
-        (tar_of(entry("a", "b")), "neither manifest.json nor index.json"),
-        (tar_of(entry("manifest.json", "[]")), "the archive has no image"),
+        (tar_of(entry("a", "b")), "it lacks manifest.json and index.json"),
+        (tar_of(entry("manifest.json", "[]")), "the archive is without an image"),
         (tar_of(entry("manifest.json", "{")), "manifest.json in the archive cannot be read"),
         (_with(image_of(BASE), **{"l/layer.tar": TOP}), "but the image's config says"),
         (_with(image_of(BASE), **{"c.json": b"{}"}), "the image's config cannot be read"),
@@ -100,3 +102,24 @@ def test_a_damaged_or_hostile_archive_leaves_nothing_behind(data: bytes, why: st
     assert why in str(caught.value)
     assert (store.all(), store.blobs.digests(), store.layers.diff_ids()) == ([], [], [])
     assert [path.name for path in store.blobs.ingest.iterdir() if not path.name.startswith("lock-")] == []
+
+
+def test_a_saved_archive_gives_the_same_image_again(store: ImageStore, tmp_path: Path) -> None:
+    built = build([BASE, TOP], packed=[gzipped(BASE), gzipped(TOP)])
+    (image,) = load(store, io.BytesIO(oci_archive(built, "docker.io/team/app:3")))
+    archive = io.BytesIO()
+    save(store, [image], archive)
+    other = ImageStore(tmp_path / "other", owners=False)
+    (again,) = load(other, io.BytesIO(archive.getvalue()))
+    assert (again.name, again.id) == (image.name, image.id)
+    with tarfile.open(fileobj=io.BytesIO(archive.getvalue())) as tar:
+        assert {"oci-layout", "index.json", "manifest.json"} <= set(tar.getnames())
+
+
+def test_prune_keeps_the_layers_of_containers(store: ImageStore) -> None:
+    (image,) = load(store, io.BytesIO(docker_archive([(image_of(BASE), ["a"])])))
+    remove(store, ["a"])
+    assert prune(store, in_use=set(image.config.diff_ids)) > 0
+    assert store.layers.diff_ids() == image.config.diff_ids
+    assert prune(store) > 0
+    assert (store.layers.diff_ids(), store.blobs.digests()) == ([], [])

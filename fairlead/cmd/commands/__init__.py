@@ -43,7 +43,7 @@ COMMANDS = (
     ),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
-    Command("image", "load, list and remove images for the Pods of this user's clusters", cluster=None),
+    Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
     Command(
         "demo",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairlead.cmd.cluster.paths import image_store
+from fairlead.cmd.cluster.paths import docker_config, image_store, registries_file, state_home
 from fairlead.cmd.errors import CommandError
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("-o", "--output", choices=["json"], help="output format: json (default: a table)")
     inspect = add("inspect", "show an image's config and layers as JSON", _inspect)
     inspect.add_argument("image", metavar="IMAGE", help=_IMAGE)
+    pulling = add("pull", "pull an image from its registry, also if a host image has its name", _pull)
+    pulling.add_argument("image", metavar="IMAGE", help="name of the image")
+    prune = add("prune", "remove what neither an image nor a Pod of this user's clusters needs", _prune)
+    prune.add_argument("--all", action="store_true", help="remove all images too")
+    save = add("save", "write images to an archive that Docker, podman and containerd load", _save)
+    save.add_argument("images", metavar="IMAGE", nargs="+", help=_IMAGE)
+    save.add_argument("-o", "--output", metavar="FILE", default="-", help="archive to write (default: -, the output)")
+    load_from = add("load-from", "load an image from another engine on this machine", _load_from)
+    load_from.add_argument("engine", choices=["docker", "podman", "containerd"], help="engine that has the image")
+    load_from.add_argument("images", metavar="IMAGE", nargs="+", help="name of the image in that engine")
     remove = add("remove", "remove images; Pods that run go on", _remove)
     remove.add_argument("images", metavar="IMAGE", nargs="+", help=_IMAGE)
 
@@ -87,6 +98,76 @@ def _remove(store: ImageStore, args: argparse.Namespace) -> int:
 
     for name in remove(store, args.images):
         print(f"removed {_shown(name)}")
+    return 0
+
+
+def _pull(store: ImageStore, args: argparse.Namespace) -> int:
+    import asyncio
+
+    from fairlead.base.clock import RealClock
+    from fairlead.images.reference import parse_reference
+    from fairlead.images.registry.credentials import of_docker
+    from fairlead.images.registry.pull import Progress, pull
+    from fairlead.images.registry.settings import parse_allowed, read_registries
+
+    reference = parse_reference(args.image)
+    try:
+        allowed = parse_allowed(os.environ.get("FAIRLEAD_REGISTRIES") or "host")
+    except ValueError as error:
+        raise CommandError(f"invalid $FAIRLEAD_REGISTRIES {error}") from error
+    shows, clock = sys.stderr.isatty(), RealClock()
+
+    def report(progress: Progress) -> None:
+        if shows:
+            done, total = _bytes(progress.done), _bytes(progress.total)
+            print(f"\r{_shown(str(reference))}: {done} of {total}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    start = clock.monotonic()
+    registries = read_registries(registries_file(), allowed=allowed)
+    credentials = of_docker(str(docker_config()), reference)
+    image = asyncio.run(pull(store, reference, registries=registries, credentials=credentials, report=report))
+    if shows:
+        print(file=sys.stderr)
+    print(f"pulled {_shown(image.name)} ({image.id[7:19]}, {_bytes(image.size)}) in {clock.monotonic() - start:.1f} s")
+    return 0
+
+
+def _prune(store: ImageStore, args: argparse.Namespace) -> int:
+    from fairlead.images.store.gc import prune
+
+    if args.all:
+        store.names.remove({image.name for image in store.all()})
+    used = {
+        f"sha256:{Path(line).parent.name}"
+        for file in state_home().glob("*/nodes/*/pods/*/root/*/*/layers")
+        for line in file.read_text().splitlines()
+    }
+    print(f"freed {_bytes(prune(store, in_use=used))}")
+    return 0
+
+
+def _save(store: ImageStore, args: argparse.Namespace) -> int:
+    from fairlead.images.archive.save import save
+
+    images = [_find(store, text) for text in args.images]
+    if args.output != "-":
+        with open(args.output, "wb") as file:
+            save(store, images, file)
+        return 0
+    if sys.stdout.isatty():
+        raise CommandError("an archive is not for a terminal: give -o FILE")
+    save(store, images, sys.stdout.buffer)
+    return 0
+
+
+def _load_from(store: ImageStore, args: argparse.Namespace) -> int:
+    from fairlead.images.archive.engines import exported
+    from fairlead.images.archive.load import load
+
+    for name in args.images:
+        with exported(args.engine, name) as archive:
+            for image in load(store, archive):
+                print(f"loaded {_shown(image.name)} ({image.id[7:19]})")
     return 0
 
 

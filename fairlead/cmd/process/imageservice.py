@@ -1,6 +1,6 @@
 """The pulling service of a cluster: a UNIX socket in the cluster's folder, and a process in the host's network.
 
-Nodes have no route to registries, but they see the folder. The supervisor holds the listening socket. With the first
+Nodes lack a route to registries, but they see the folder. The supervisor holds the listening socket. With the first
 connection it forks the process, which ends after a while without requests. Then it watches the socket again.
 """
 

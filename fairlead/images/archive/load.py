@@ -74,9 +74,9 @@ def _images(store: ImageStore, contents: _Contents, name: str) -> list[StoredIma
     elif "manifest.json" in contents.files:
         loaded = list(_docker(store, contents, name))
     else:
-        raise ImageError("this is no archive of an image: it has neither manifest.json nor index.json")
+        raise ImageError("not an archive of an image: it lacks manifest.json and index.json")
     if not loaded:
-        raise ImageError("the archive has no image")
+        raise ImageError("the archive is without an image")
     return loaded
 
 
@@ -91,7 +91,7 @@ def _read(store: ImageStore, source: Readable, contents: _Contents) -> None:
         elif member.islnk():
             contents.links[path] = posixpath.normpath(member.linkname.lstrip("/"))
         if len(contents.files) + len(contents.links) > _MOST_FILES:
-            raise ImageError(f"this is no archive of an image: it has more than {_MOST_FILES} files")
+            raise ImageError(f"not an archive of an image: it has more than {_MOST_FILES} files")
 
 
 class _Body:

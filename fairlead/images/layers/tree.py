@@ -179,7 +179,7 @@ def set_opaque(directory: int) -> None:
     try:
         os.setxattr(directory, OPAQUE, b"y")
     except OSError as error:
-        raise LayerError(f"the file system of the image store has no extended attributes: {error.strerror}") from error
+        raise LayerError(f"the file system of the image store lacks extended attributes: {error.strerror}") from error
 
 
 def _target_of(folder: int, name: str, path: str) -> str:

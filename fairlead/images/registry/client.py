@@ -145,7 +145,7 @@ class RegistryClient:
             tree: Any = await response.json(content_type=None)
         token = (tree.get("token") or tree.get("access_token")) if isinstance(tree, dict) else None
         if not isinstance(token, str):
-            raise RegistryError(f"{urlsplit(realm).netloc}: the answer has no token")
+            raise RegistryError(f"{urlsplit(realm).netloc}: the answer is without a token")
         return token
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> RegistryError:

@@ -42,7 +42,7 @@ class Endpoint:
     """A server that may have the image."""
 
     url: str
-    """Without a trailing slash, up to `/v2`."""
+    """The URL up to `/v2`, without a trailing slash."""
     host: str
     insecure: bool
 

@@ -17,7 +17,7 @@ LONGEST_LINE = 1 << 20
 class PullRequest:
     image: str
     credentials: tuple[Credential, ...] = ()
-    """Those of the Pod's pull secrets; the service adds those of Docker on this machine."""
+    """The Pod's; the service adds those of Docker on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

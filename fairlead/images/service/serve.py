@@ -1,4 +1,4 @@
-"""Serves pulls until no node has asked for a while: an idle cluster has no such process."""
+"""Serves pulls until no node has asked for a while: then the process ends."""
 
 from __future__ import annotations
 

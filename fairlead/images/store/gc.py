@@ -23,6 +23,8 @@ def remove(store: ImageStore, texts: Iterable[str]) -> list[str]:
 def prune(store: ImageStore, *, in_use: Collection[str] = ()) -> int:
     """Removes blobs and layers that no image needs, and returns their size. `in_use`: layers of running containers."""
     blobs, layers = _needed(store.all())
+    for part in store.blobs.ingest.glob("*.part"):
+        part.unlink(missing_ok=True)
     freed = sum(store.layers.remove(layer) for layer in store.layers.diff_ids() if layer not in layers | {*in_use})
     return freed + remove_blobs(store, store.blobs.digests(), keep=blobs)
 

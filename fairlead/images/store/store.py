@@ -41,6 +41,7 @@ class StoredImage:
     pulled: str
     """The digest under which the registry has it; empty: it was loaded or built."""
     manifest: Manifest
+    manifest_size: int
     config: ImageConfig
 
     @property
@@ -100,9 +101,11 @@ class ImageStore:
         return None
 
     def read(self, descriptor: Descriptor) -> StoredImage:
-        manifest = parse_manifest(self.blobs.read(descriptor.digest))
+        data = self.blobs.read(descriptor.digest)
+        manifest = parse_manifest(data)
         config = parse_config(self.blobs.read(manifest.config.digest))
-        return StoredImage(name_of(descriptor), descriptor.digest, pulled_digest(descriptor), manifest, config)
+        pulled = pulled_digest(descriptor)
+        return StoredImage(name_of(descriptor), descriptor.digest, pulled, manifest, len(data), config)
 
     def all(self) -> list[StoredImage]:
         return [self.read(descriptor) for descriptor in self.names.all()]
@@ -119,7 +122,7 @@ class ImageStore:
         digest = self.blobs.add(manifest)
         media_type = parsed.mediaType or OCI_MANIFEST
         self.names.assign(name, Descriptor(mediaType=media_type, digest=digest, size=len(manifest)), pulled=pulled)
-        return StoredImage(name, digest, pulled, parsed, config)
+        return StoredImage(name, digest, pulled, parsed, len(manifest), config)
 
     def layer_paths(self, image: StoredImage) -> list[str]:
         """Returns the directories of the image's layers, the lowest first; unpacks those that are missing."""

@@ -10,7 +10,7 @@ from fairlead.images.service.protocol import LONGEST_LINE, PullRequest, PullResu
 
 
 async def request_pull(service: str, request: PullRequest) -> PullResult:
-    """Returns the service's answer, or one that says why there is none."""
+    """Returns the service's answer, or one with the reason for which it is missing."""
     try:
         with short_path(service) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_LINE)

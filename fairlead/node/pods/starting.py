@@ -71,7 +71,7 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
     )
     image_files = ImageFiles(
         files.image_files(container.name, _image_files(image, pod, container, settings)),
-        "" if image.layers is None else files.new_writable(container.name, attempt),
+        "" if image.layers is None else files.new_writable(container.name, attempt, image.layers),
     )
     return container_spec(
         container,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.numbers import natural
@@ -22,6 +22,7 @@ from fairlead.net import linux
 from fairlead.node.volumes.atomicwriter import write_file
 
 LOGS = "logs"
+LAYERS = "layers"
 _MESSAGE_BYTES = 4096
 
 
@@ -55,13 +56,15 @@ class PodFiles:
                 if number is not None and number < attempt - 1:
                     os.unlink(f"{self._logs(container)}/{name}")
 
-    def new_writable(self, container: str, attempt: int) -> str:
-        """Makes the empty directories above an image's layers, for one run of a container; returns their parent."""
+    def new_writable(self, container: str, attempt: int, layers: Sequence[str]) -> str:
+        """Makes the empty directories above an image's layers, for one run of a container; returns their parent. The
+        file LAYERS in it protects the layers from `fairlead image prune`."""
         folder = f"{self._writables(container)}/{attempt}"
         _remove_tree(folder)
         for name in ("upper", "work"):
             os.makedirs(f"{folder}/{name}")
         os.chmod(f"{folder}/upper", 0o755)
+        write_file(f"{folder}/{LAYERS}", "".join(f"{layer}\n" for layer in layers).encode(), 0o600)
         return folder
 
     def remove_writables(self, container: str, before: int) -> None:
