@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 
 class FieldFacts(NamedTuple):
-    """What a codec must know about a field."""
+    """The facts about a field that a codec needs."""
 
     name: str
     required: bool

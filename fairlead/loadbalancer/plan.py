@@ -34,7 +34,7 @@ _ANOTHER_CLASS = "LoadBalancerClassNotServed"
 class Decision:
     plan: Plan
     trouble: str = ""
-    """Why the Service has no address, or another one than requested."""
+    """The reason if the Service lacks an address, or has another one than requested."""
 
 
 class NoAddress(Exception):

@@ -24,7 +24,7 @@ LAST_FABRIC_OFFSET = 254
 """Offset of the last address of a fabric that may be allocated, in both families."""
 _UNFIT4, _UNFIT6 = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"), ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8")
 _UNFIT = {text: ip_network(text) for text in _UNFIT4 + _UNFIT6}
-"""By the text for users: Python 3.13 writes IPv4-mapped networks in another form than the versions before it."""
+"""Keyed by the text for users: Python 3.13 writes IPv4-mapped networks in another form than the versions before it."""
 _HOW = "write it as 172.30.0.200-172.30.0.250, or as 192.168.7.224/28, several with commas between, or as default"
 
 

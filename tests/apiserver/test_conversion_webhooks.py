@@ -44,7 +44,7 @@ Answer = Callable[[list[Tree]], list[Tree]]
 
 
 class Converter:
-    """The webhook of the tests, which can be told to fail."""
+    """The webhook of the tests, which fails on request."""
 
     def __init__(self) -> None:
         self.server = Hook("", 0, None)  # type: ignore[arg-type]

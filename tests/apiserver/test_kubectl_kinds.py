@@ -50,7 +50,7 @@ def named(kind: Kind[Any]) -> str:
 
 @dataclass(frozen=True)
 class Ran:
-    """What each command printed."""
+    """The output of each command."""
 
     output: Mapping[str, subprocess.CompletedProcess[str]]
 

@@ -233,7 +233,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "kind in lower case": (
         service().replace("kind: Service", "kind: service"),
-        # kubectl has no schema of the kind and finds no CustomResourceDefinition of it, so the server decides.
+        # kubectl lacks a schema of the kind and finds no CustomResourceDefinition of it, so the server decides.
         f'{STRICT}service in version "v1" cannot be handled as a Service: no kind "service" is registered for '
         'version "v1" in scheme "fairlead"\n',
     ),

@@ -263,7 +263,7 @@ async def test_a_stream_into_a_pod_needs_the_right_to_create_by_whatever_method(
     await bind(api, "u", "user", "user:alice")
     for name in streams:
         error = await alice.error("GET", f"{PODS}/a/{name}", query={"command": "sh"})
-        assert error.code != 403, name  # the Pod has no node yet
+        assert error.code != 403, name  # the Pod is unscheduled
 
 
 @story

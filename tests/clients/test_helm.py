@@ -1,6 +1,6 @@
 """Helm, by the package `helm-python-sdk`, which wraps Helm's own library.
 
-The package is no dependency of the development environment, because it takes 255 MB: pip install helm-python-sdk.
+The development environment does without the package, because it takes 255 MB: pip install helm-python-sdk.
 """
 
 from __future__ import annotations

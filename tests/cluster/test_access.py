@@ -1,4 +1,4 @@
-"""Who may do what in a whole cluster: kubectl's questions, a Pod's token through the Service `kubernetes`, the
+"""Rights in a whole cluster: kubectl's questions, a Pod's token through the Service `kubernetes`, the
 identities of the cluster's own components, and clusters that were made before there were roles."""
 
 from __future__ import annotations

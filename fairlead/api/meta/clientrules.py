@@ -1,4 +1,4 @@
-"""Checks of the address of a webhook's server, which several groups have in a type of their own."""
+"""Checks of the address of a webhook's server, which several groups declare by types that are alike."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class AuthenticatorChain:
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         self._authenticators = tuple(authenticators)
         self.certificate_first = isinstance(next(iter(authenticators), None), CertificateAuthenticator)
-        """Whether a client certificate decides alone, so that the chain need not be asked."""
+        """True if a client certificate decides alone, so that the chain need not be asked."""
 
     async def authenticate(self, credentials: Credentials) -> User:
         """Returns the user, possibly the anonymous one. Raises StatusError 401 if all credentials are refused."""

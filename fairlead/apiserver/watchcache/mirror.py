@@ -27,7 +27,7 @@ from fairlead.store.model import Change, Record
 BATCH = 500
 """Greatest number of objects of one question."""
 _MOST_WAITING = 2000
-"""Number of changes after which a mirror that nobody reads is given up until its next use."""
+"""Number of changes after which a mirror without readers is given up until its next use."""
 _RETRY_S = 1.0
 _META = b'"metadata":{'
 

@@ -1,4 +1,4 @@
-"""What processes have used, read from /proc."""
+"""Usage of processes, read from /proc."""
 
 from __future__ import annotations
 
