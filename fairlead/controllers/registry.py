@@ -21,6 +21,7 @@ from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
 from fairlead.controllers.workloads.replicaset import loop as replicaset_loop
 from fairlead.controllers.workloads.replicationcontroller import loop as replicationcontroller_loop
+from fairlead.controllers.workloads.statefulset import loop as statefulset_loop
 from fairlead.runtime.loop import Controller
 
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
@@ -28,6 +29,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     replicaset_loop.controller,
     replicationcontroller_loop.controller,
     daemonset_loop.controller,
+    statefulset_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

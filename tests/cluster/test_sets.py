@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,6 +28,35 @@ spec:
       containers: [{name: web, image: fairlead/web, env: [{name: VERSION, value: "1"}]}]
 """
 
+STATEFUL_SET = """
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: web
+        image: fairlead/web
+        env: [{name: VERSION, value: "1"}]
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+"""
+LOOK_UP = """
+import socket, sys
+for name in sys.argv[1:]:
+    print(socket.gethostbyname(f"{name}.default.svc.cluster.local"))
+"""
+
 
 class Kubectl:
     """kubectl with the cluster's kubeconfig."""
@@ -35,9 +65,12 @@ class Kubectl:
         self.cluster = cluster
 
     def __call__(self, words: str, text: str = "") -> str:
+        return self.run(words.split(), text)
+
+    def run(self, words: Sequence[str], text: str = "") -> str:
         environment = os.environ | {"KUBECONFIG": str(self.cluster.state / "kubeconfig")}
         done = subprocess.run(
-            ["kubectl", *words.split()],
+            ["kubectl", *words],
             env=environment,
             input=text,
             capture_output=True,
@@ -45,7 +78,7 @@ class Kubectl:
             check=False,
             timeout=120,
         )
-        assert done.returncode == 0, f"kubectl {words}: {done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def pods(self, app: str) -> list[dict[str, Any]]:
@@ -93,3 +126,37 @@ def test_a_daemon_set_runs_on_all_nodes_and_is_updated_rolled_back_and_deleted_b
     kubectl("delete ds agent")
     until("no pod", lambda: kubectl.pods("agent") == [])
     until("no history", lambda: kubectl("get controllerrevisions -l app=agent -o name") == "")
+
+
+def addresses(kubectl: Kubectl, names: list[str]) -> list[str]:
+    """Returns the addresses that a pod of the cluster gets for names of the namespace."""
+    words = ["exec", "db-0", "--", "python3", "-c", LOOK_UP, *names]
+    return kubectl.run(words).split()
+
+
+def test_a_stateful_set_starts_in_order_and_is_updated_rolled_back_and_scaled_by_kubectl(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", STATEFUL_SET)
+    assert "roll out complete: 3 new pods" in kubectl("rollout status sts/db --timeout=90s")
+    pods = kubectl.pods("db")
+    assert [pod["metadata"]["name"] for pod in pods] == ["db-0", "db-1", "db-2"]
+    for earlier, later in pairwise(pods):
+        ready = next(c for c in earlier["status"]["conditions"] if c["type"] == "Ready")
+        assert ready["lastTransitionTime"] <= later["metadata"]["creationTimestamp"]
+    until(
+        "names of the pods",
+        lambda: addresses(kubectl, ["db-0.db", "db-2.db"]) == [pods[0]["status"]["podIP"], pods[2]["status"]["podIP"]],
+    )
+    kubectl("set env sts/db VERSION=2")
+    until("the first updated pod", lambda: "2" in kubectl.versions("db"))
+    kubectl.kill_control_plane()
+    kubectl("rollout status sts/db --timeout=90s")
+    assert kubectl.versions("db") == ["2", "2", "2"]
+    assert [line.split()[0] for line in kubectl("rollout history sts/db").splitlines()[2:4]] == ["1", "2"]
+    assert "rolled back" in kubectl("rollout undo sts/db")
+    kubectl("rollout status sts/db --timeout=90s")
+    assert kubectl.versions("db") == ["1", "1", "1"]
+    kubectl("scale sts/db --replicas=1")
+    until("one pod", lambda: [pod["metadata"]["name"] for pod in kubectl.pods("db")] == ["db-0"])
+    until("the row of one pod", lambda: kubectl("get sts db --no-headers").split()[:2] == ["db", "1/1"])
+    kubectl("delete sts,svc db")
+    until("no pod", lambda: kubectl.pods("db") == [])

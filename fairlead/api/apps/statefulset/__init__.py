@@ -23,6 +23,5 @@ STATEFUL_SET: Kind[StatefulSet] = declare(
         status=True,
         scale=True,
         generation=True,
-        inert="no component of this cluster runs StatefulSets yet: the set is stored and its pods are not created",
     ),
 )
