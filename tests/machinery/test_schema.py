@@ -75,3 +75,26 @@ def test_every_kind_can_be_read_all_the_way_down() -> None:
                 assert info.schema is not None
                 waiting.append(info.schema.source)
     assert len(seen) > 100
+
+
+def test_a_struct_has_the_fields_and_defaults_that_msgspec_sees_and_those_of_its_bases() -> None:
+    class Base(msgspec.Struct, kw_only=True):
+        must: int
+        made: list[str] = msgspec.field(default_factory=list)
+
+    class Below(Base, kw_only=True, rename="camel"):
+        some_text: str = "a"
+        none: int | None = None
+        empty: dict[str, str] = msgspec.field(default_factory=dict)
+
+    seen = {info.encode_name: (info.name, info.default) for info in msgspec.structs.fields(Below)}
+    fields = schema_of(Below).fields
+    assert list(fields) == list(seen)
+    assert {name: (field.attr, field.default) for name, field in fields.items()} == seen
+    assert {name: field.type.shape for name, field in fields.items()} == {
+        "must": "int",
+        "made": "list",
+        "someText": "string",
+        "none": "int",
+        "empty": "map",
+    }

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
@@ -171,11 +173,33 @@ def schema_of(struct: Any) -> Schema:
 
 
 def _read_fields(struct: Any) -> dict[str, Field]:
-    hints = get_type_hints(struct, include_extras=True)
+    """Reads the fields of a struct type. `msgspec.structs.fields` would evaluate the annotations a second time."""
+    names, defaults = struct.__struct_fields__, struct.__struct_defaults__
+    given = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    hints = _annotations(struct)
     return {
-        info.encode_name: Field(info.encode_name, info.name, type_info(hints[info.name]), info.default)
-        for info in msgspec.structs.fields(struct)
+        wire: Field(wire, attr, type_info(hints[attr]), _constant(given.get(attr, msgspec.NODEFAULT)))
+        for wire, attr in zip(struct.__struct_encode_fields__, names, strict=True)
     }
+
+
+def _constant(default: Any) -> Any:
+    return msgspec.NODEFAULT if isinstance(default, _FACTORY) else default
+
+
+_FACTORY = type(msgspec.defstruct("_", [("made", list[str], [])]).__struct_defaults__[0])
+"""The type by which msgspec marks a default that is made for each object."""
+
+
+@functools.cache
+def _annotations(struct: Any) -> Mapping[str, Any]:
+    """Returns the evaluated annotations. Those of a base, such as `Object`, are evaluated once for all its types."""
+    known: dict[str, Any] = {}
+    for base in struct.__mro__[:0:-1]:
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            known |= _annotations(base)
+    own = types.SimpleNamespace(__annotations__=inspect.get_annotations(struct))
+    return known | get_type_hints(own, vars(sys.modules[struct.__module__]), vars(struct), include_extras=True)
 
 
 def type_info(hint: Any) -> TypeInfo:
