@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -317,3 +319,43 @@ async def test_every_default_role_and_binding_exists_and_is_completed_at_the_nex
     revision = api.revision
     await api.server._policy.ensure()
     assert api.revision == revision
+
+
+async def _default_objects(api: Api) -> dict[str, Tree]:
+    """Returns the roles and bindings by path, without the fields that differ for each creation."""
+    found = {}
+    for plural in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+        for item in (await api.ok("GET", f"{RBAC}/{plural}"))["items"]:
+            meta = item["metadata"]
+            namespace = f"namespaces/{meta['namespace']}/" if "namespace" in meta else ""
+            del meta["uid"], meta["resourceVersion"], meta["creationTimestamp"]
+            found[f"{RBAC}/{namespace}{plural}/{meta['name']}"] = item
+    return found
+
+
+@story
+async def test_the_objects_of_a_first_start_pass_the_checks_and_are_those_of_an_ordinary_creation(api: Api) -> None:
+    first = await _default_objects(api)
+    assert len(first) > 140
+    kept = f"{RBAC}/clusterroles/cluster-admin"
+    for path in first:
+        if path != kept:
+            await api.ok("DELETE", path)
+    await api.server._policy.ensure()
+    assert await _default_objects(api) == first
+
+
+@pytest.mark.slow
+def test_a_first_start_reads_no_schemas_of_roles_and_bindings() -> None:
+    code = (
+        "import asyncio\n"
+        "from tests.apiserver.harness import start\n"
+        "async def main():\n"
+        "    api = await start()\n"
+        "    kinds = [kind for kind in api.scheme if kind.group == 'rbac.authorization.k8s.io']\n"
+        "    print(*[kind.kind for kind in kinds if kind.schema.derived])\n"
+        "    await api.server.stop()\n"
+        "asyncio.run(main())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
