@@ -70,7 +70,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.dnscluster
 
 lock: ## pin all dependencies anew, with hashes (needs uv)
-	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate \
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra kubectl --no-header --no-annotate \
 		--quiet --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment and all caches

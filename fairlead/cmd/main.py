@@ -84,12 +84,19 @@ def _split(argv: Sequence[str], command: Command | None) -> tuple[list[str], lis
     own = True
     while at < len(argv) and argv[at] != "--":
         word = argv[at]
-        if command is not None and command.takes_argv and not word.startswith("-"):
+        if command is not None and command.takes_argv and _may_begin(word, command):
             if not own or not re.fullmatch(command.before_argv, word):
                 return list(argv[:at]), list(argv[at:])
             own = False
         at += 2 if word == "--name" else 1
     return list(argv[:at]), list(argv[at + 1 :])
+
+
+def _may_begin(word: str, command: Command) -> bool:
+    """Returns whether a command line may begin with the word: if it is not a flag of the command itself."""
+    if not word.startswith("-"):
+        return True
+    return command.passes_flags and word.partition("=")[0] not in ("-h", "--help", "--name")
 
 
 def _suggestion(called: str) -> str:

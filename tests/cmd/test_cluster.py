@@ -133,6 +133,16 @@ def test_a_command_on_a_node_finds_system_programs_and_kubectl_reaches_the_api(r
     assert (done.stdout, done.returncode) == ("node/node1\nnode/node2\n", 0), done.stderr
 
 
+def test_kubectl_of_fairlead_talks_to_the_cluster_whatever_the_user_s_kubeconfig_is(running: Cluster) -> None:
+    elsewhere = running.runner.environment | {"KUBECONFIG": "/nonexistent"}
+    command = running.runner.command("kubectl", "get", "--raw", "/api/v1/nodes/node2")
+    done = subprocess.run(command, env=elsewhere, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["metadata"]["name"] == "node2", done.stderr
+    done = running.fairlead("kubectl", "-n", "kube-system", "get", "svc", "kube-dns", "-o", "name")
+    assert (done.stdout, done.returncode) == ("service/kube-dns\n", 0), done.stderr
+    assert running.fairlead("kubectl", "get", "pod", "none").returncode == 1
+
+
 def test_commands_without_a_name_are_about_the_only_running_cluster(running: Cluster) -> None:
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
         return running.runner.run(running.runner.command(*words))

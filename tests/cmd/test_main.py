@@ -190,6 +190,13 @@ def test_a_command_in_a_shell_needs_no_dashes(argv: list[str], node: str | None,
     assert (args.node, args.argv) == (node, words)
 
 
+def test_flags_of_kubectl_are_not_fairlead_s() -> None:
+    args = parse(["kubectl", "-n", "a", "get", "--help", "--name", "y"])
+    assert (args.name, args.argv) == (None, ["-n", "a", "get", "--help", "--name", "y"])
+    args = parse(["kubectl", "--name", "x", "--namespace=b", "get"])
+    assert (args.name, args.argv) == ("x", ["--namespace=b", "get"])
+
+
 def test_abbreviated_flags_are_no_promise() -> None:
     with pytest.raises(SystemExit):
         build_parser().parse_args(["up", "--det"])

@@ -25,6 +25,8 @@ class Command(NamedTuple):
     """The command gets a command line: the words after `--`, or from the first word that is not for itself."""
     before_argv: str = "(?!)"
     """A pattern of the words without a dash that are for the command itself."""
+    passes_flags: bool = False
+    """Flags that the command does not have begin the command line."""
 
 
 COMMANDS = (
@@ -41,6 +43,7 @@ COMMANDS = (
         takes_argv=True,
         before_argv="node[0-9]+",
     ),
+    Command("kubectl", "run kubectl for a cluster", takes_argv=True, passes_flags=True),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),

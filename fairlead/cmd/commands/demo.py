@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from shutil import which
 from typing import Any, NoReturn
 
 from fairlead.base.clock import Clock, RealClock
@@ -27,6 +26,7 @@ from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.process import kubectl
 from fairlead.cmd.process.nodeentry import holder, run_in_node
 from fairlead.cmd.process.starting import Life, start_cluster
 from fairlead.cmd.process.stopping import stop_cluster
@@ -190,11 +190,10 @@ def _show_tables(api: Api) -> None:
 def _show_next(name: str, paths: Paths) -> None:
     typed = program()
     env = "" if userconfig.has_context(paths) else f'  eval "$({typed} env --name {name})"\n'
-    hint = "" if which("kubectl") else "  # kubectl is missing: install it from your distribution or from upstream\n"
     print(f"""
 The cluster stays up. What to try next:
 
-{hint}{env}  kubectl scale deployment webui --replicas 5 && kubectl get ep webui-svc
+{env}  {kubectl.typed()} scale deployment webui --replicas 5 && {kubectl.typed()} get ep webui-svc
   {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
   curl 127.0.0.1:30200
   {typed} open --name {name} svc/loadbalancer-service

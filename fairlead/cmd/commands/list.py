@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Returns the state of a cluster; `damaged` if its files cannot be read. `created` is None before its first start
+    """Returns the state of a cluster; `damaged` if its files cannot be read. `created` is null before its first start
     is complete."""
     paths = paths_of(name)
     try:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.process.kubectl import bundled
 from fairlead.cmd.process.nodeentry import holder, run_in_node
 from fairlead.cmd.process.resolvconf import bind, write_files
 
@@ -43,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
 def _search_path() -> str:
     """Returns the PATH with the folders of `ip`, `nft` and `tcpdump`, which many users do not have on theirs."""
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
-    return os.pathsep.join(dict.fromkeys([*folders, "/usr/local/sbin", "/usr/sbin", "/sbin"]))
+    own = bundled()
+    kubectl = [os.path.dirname(own)] if own is not None and which("kubectl") is None else []
+    return os.pathsep.join(dict.fromkeys([*folders, "/usr/local/sbin", "/usr/sbin", "/sbin", *kubectl]))
 
 
 def _exec(command: list[str], environment: dict[str, str]) -> NoReturn:

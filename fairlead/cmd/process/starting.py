@@ -28,6 +28,7 @@ from fairlead.cmd.cluster.merging import FlagValues, merge
 from fairlead.cmd.cluster.paths import Paths, make_private, open_log, paths_of
 from fairlead.cmd.cluster.state import age_of_process_s, read_run
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.process import kubectl
 from fairlead.cmd.process.parent import watch_parent
 from fairlead.cmd.process.preflight import check_proxy_mode
 from fairlead.cmd.program import program
@@ -315,9 +316,12 @@ def _say_ready(prepared: Prepared, report: Callable[[str], None], life: Life) ->
     flag = "" if name == "default" else f" --name {name}"
     report(f'cluster "{name}" is ready')
     file = userconfig.add_context(prepared.config, prepared.paths) if life.kubeconfig else None
+    # A supervisor in the foreground starts no other programs: it waits for its own children.
+    if life.detach and (text := kubectl.advice()):
+        print(f"fairlead: {text}", file=sys.stderr)
     if file is not None and userconfig.is_default(file):
         report(f'kubectl uses it: context "fairlead-{name}" in {file}')
-        print("\nUse it:   kubectl get nodes")
+        print(f"\nUse it:   {kubectl.typed()} get nodes")
     else:
         print(f'\nUse it:   eval "$({program()} env{flag})" && kubectl get nodes')
     print(f"Stop it:  {'' if life.detach else 'Ctrl-C, or '}{program()} down{flag}", flush=True)

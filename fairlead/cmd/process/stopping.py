@@ -27,7 +27,7 @@ def add_all_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def stop_clusters(name: str | None, *, purge: bool) -> int:
-    """Stops one cluster, or all if `name` is None: those that run, with `purge` also the others."""
+    """Stops one cluster, or all (`name` None): those that run, with `purge` also the others."""
     if name is not None:
         return stop_cluster(name, purge=purge)
     names = all_names() if purge else running_names()

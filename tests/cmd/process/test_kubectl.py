@@ -1,0 +1,72 @@
+"""The kubectl that users type: on the PATH, too old, missing, or installed with Fairlead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairlead.cmd.main import main
+from fairlead.cmd.process import kubectl
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that alone is on the PATH, with /bin for the interpreter of scripts."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def put(folder: Path, output: str) -> Path:
+    path = folder / "kubectl"
+    path.write_text(f"#!/bin/sh\necho '{output}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def version(minor: str) -> str:
+    return f'{{"clientVersion": {{"major": "1", "minor": "{minor}"}}}}'
+
+
+@pytest.mark.parametrize(("minor", "old"), [("20", True), ("27+", True), ("28", False), ("37", False)])
+def test_a_kubectl_before_1_28_is_reported_with_the_remedy(on_path: Path, minor: str, old: bool) -> None:
+    path = put(on_path, version(minor))
+    text = kubectl.advice()
+    assert bool(text) == old
+    if old:
+        assert text.startswith(f"{path} is too old (1.{minor.rstrip('+')}; 1.28 or later is needed); use `")
+        assert text.endswith(" kubectl`")
+
+
+@pytest.mark.parametrize("output", ["", "[]", "{}", '{"clientVersion": 7}', version("new")])
+def test_a_kubectl_that_does_not_report_its_version_is_left_alone(on_path: Path, output: str) -> None:
+    assert kubectl.minor_version(str(put(on_path, output))) is None
+    assert kubectl.advice() == ""
+
+
+def test_without_a_kubectl_on_the_path_the_installed_one_is_named(on_path: Path) -> None:
+    assert kubectl.advice() == ""
+    assert kubectl.typed().endswith(" kubectl")
+    put(on_path, version("30"))
+    assert kubectl.typed() == "kubectl"
+
+
+def test_the_installed_kubectl_is_current() -> None:
+    path = kubectl.bundled()
+    assert path is not None
+    minor = kubectl.minor_version(path)
+    assert minor is not None
+    assert minor >= kubectl.OLDEST_MINOR
+
+
+def test_fairlead_kubectl_needs_a_cluster_only_to_talk_to_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert main(["kubectl", "get", "pods"]) == 1
+    assert capsys.readouterr().err == 'fairlead: there is no cluster "default"; start it: fairlead up --detach\n'
+    command = ["-m", "fairlead.cmd.main", "kubectl", "version", "--client", "-o", "json"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+    assert '"clientVersion"' in done.stdout
