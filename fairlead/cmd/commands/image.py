@@ -37,6 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("-o", "--output", choices=["json"], help="output format: json (default: a table)")
     inspect = add("inspect", "show an image's config and layers as JSON", _inspect)
     inspect.add_argument("image", metavar="IMAGE", help=_IMAGE)
+    building = add("build", "make an image of a directory or a script, without an engine", _build)
+    _add_build_flags(building)
     pulling = add("pull", "pull an image from its registry, also if a host image has its name", _pull)
     pulling.add_argument("image", metavar="IMAGE", help="name of the image")
     prune = add("prune", "remove what neither an image nor a Pod of this user's clusters needs", _prune)
@@ -49,6 +51,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load_from.add_argument("images", metavar="IMAGE", nargs="+", help="name of the image in that engine")
     remove = add("remove", "remove images; Pods that run go on", _remove)
     remove.add_argument("images", metavar="IMAGE", nargs="+", help=_IMAGE)
+
+
+def _add_build_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="NAME", help="name of the new image")
+    parser.add_argument("source", metavar="DIR", help="directory or script; it becomes /app")
+    parser.add_argument(
+        "--base", metavar="IMAGE", help="image of the store to build on (default: programs of this machine)"
+    )
+    parser.add_argument("--entrypoint", metavar="CMD", type=_words, help="program to run, with its arguments")
+    parser.add_argument(
+        "--command", metavar="ARGS", dest="arguments", type=_words, help="arguments that a manifest's `args` replace"
+    )
+    parser.add_argument("--env", metavar="NAME=VALUE", action="append", type=_variable, help="environment variable")
+    parser.add_argument("--port", metavar="PORT", action="append", type=int, help="port on which the program listens")
+    parser.add_argument("--user", metavar="USER[:GROUP]", help="user to run as")
+    parser.add_argument("--workdir", metavar="PATH", help="working directory (default: /app, or the base's)")
+    parser.add_argument("--program", metavar="NAME", action="append", help="further program of this machine to add")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    import shlex
+
+    return tuple(shlex.split(text))
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f'"{text}": expected NAME=VALUE')
+    return name, value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,6 +130,24 @@ def _remove(store: ImageStore, args: argparse.Namespace) -> int:
 
     for name in remove(store, args.images):
         print(f"removed {_shown(name)}")
+    return 0
+
+
+def _build(store: ImageStore, args: argparse.Namespace) -> int:
+    from fairlead.images.building.build import build
+
+    flags: dict[str, object] = {
+        "base": args.base,
+        "entrypoint": args.entrypoint,
+        "command": args.arguments,
+        "env": dict(args.env or ()),
+        "ports": tuple(args.port or ()),
+        "user": args.user,
+        "workdir": args.workdir,
+        "programs": tuple(args.program or ()),
+    }
+    image = build(store, args.image, Path(args.source), flags)
+    print(f"built {_shown(image.name)} ({image.id[7:19]}, {_bytes(image.size)})")
     return 0
 
 
