@@ -134,6 +134,10 @@ def _resolve_name(args: argparse.Namespace, command: Command) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
     try:
+        if "_ARGCOMPLETE" in os.environ:
+            from fairlead.cmd.process.completing import called_command, complete
+
+            complete(build_parser(called_command(os.environ.get("COMP_LINE", ""))))
         args = parse(sys.argv[1:] if argv is None else argv)
         command = _named(args.command or "")
         if command is None:

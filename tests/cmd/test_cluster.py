@@ -158,6 +158,33 @@ def test_commands_without_a_name_are_about_the_only_running_cluster(running: Clu
     assert row.split()[:3] == [running.name, "running", "2"]
 
 
+def test_logs_are_one_stream_and_are_followed_until_the_cluster_stops(cluster: Cluster) -> None:
+    cluster.up("--api-port", str(free_port()))
+    with subprocess.Popen(
+        cluster.runner.command("logs", "-f", "--name", cluster.name),
+        env=cluster.runner.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        first = following.stdout.readline()
+        pid = cluster.component("relay")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        until("a new relay", lambda: cluster.component("relay")["pid"] not in (0, pid))
+        cluster.fairlead("down")
+        out = first + following.stdout.read()
+    assert following.returncode == 0
+    stamps = re.findall(r"^\S+ +(20\S+Z) ", out, re.MULTILINE)
+    assert stamps
+    whole = cluster.fairlead("logs").stdout
+    assert set(out.splitlines()) == set(whole.splitlines()), "nothing is lost"
+    stamps = re.findall(r"^\S+ +(20\S+Z) ", whole, re.MULTILINE)
+    assert stamps == sorted(stamps)
+    agent = cluster.fairlead("logs", "agent-node1", "--tail", "1").stdout
+    assert re.fullmatch(r"20\S+Z .*\n", agent)
+    assert "the cluster has agent-node1, " in line_of(cluster.fairlead("logs", "none"), 2)
+
+
 def test_down_and_delete_take_all_clusters(cluster: Cluster) -> None:
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
         return cluster.runner.run(cluster.runner.command(*words))

@@ -44,6 +44,7 @@ COMMANDS = (
         before_argv="node[0-9]+",
     ),
     Command("kubectl", "run kubectl for a cluster", takes_argv=True, passes_flags=True),
+    Command("logs", "show the logs of a cluster's components"),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("open", "open a Service in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),
@@ -59,6 +60,7 @@ COMMANDS = (
         "run only the Service proxy, for a node of any Kubernetes cluster, in this network namespace",
         cluster=None,
     ),
+    Command("completion", "print the script that completes command lines in bash, zsh or fish", cluster=None),
     Command("version", "print the version of Fairlead", cluster=None),
 )
 
