@@ -175,12 +175,17 @@ def full_tree(schema: Schema, depth: int = 0, above: tuple[Schema, ...] = ()) ->
     """Returns a tree in which every field with a number is present, down to types that contain themselves."""
     table = table_of(schema)
     assert table is not None, schema.name
-    known = {*table.fields.values(), *(name for inline in table.inline.values() for name in inline.fields.values())}
+    known = _field_names(table)
     return {
         name: _sample(field.type, f"{name}{depth}", depth + 1, (*above, schema))
         for name, field in schema.fields.items()
         if name in known and _schema_of(field.type) not in (*above, schema)
     }
+
+
+def _field_names(table: Message) -> set[str]:
+    """Returns the names of a message's fields, also of messages that JSON inlines at any depth."""
+    return set(table.fields.values()).union(*map(_field_names, table.inline.values()))
 
 
 def _schema_of(info: TypeInfo) -> Schema | None:

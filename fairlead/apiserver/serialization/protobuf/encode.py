@@ -67,19 +67,19 @@ class MessageEncoder:
         self._schema = schema
         self._table = table
         self._fields: dict[str, Encode] | None = None
-        self._inline: dict[int, dict[str, Encode]] = {}
+        self._inline: dict[int, MessageEncoder] = {}
 
     def __call__(self, tree: Mapping[str, Any]) -> bytes:
         """Returns the message without its length."""
         fields = self._fields
         if fields is None:
             fields = self._fields = self._fields_of(self._table)
-            self._inline = {number: self._fields_of(inner) for number, inner in self._table.inline.items()}
+            inlined = self._table.inline.items()
+            self._inline = {number: MessageEncoder(self._schema, inner) for number, inner in inlined}
         pieces = [fields[name](value) for name, value in tree.items() if value is not None and name in fields]
         for number, inner in self._inline.items():
-            inlined = [inner[name](value) for name, value in tree.items() if value is not None and name in inner]
-            if inlined:
-                pieces.append(delimited(number, b"".join(inlined)))
+            if message := inner(tree):
+                pieces.append(delimited(number, message))
         return b"".join(pieces)
 
     def _fields_of(self, table: Message) -> dict[str, Encode]:
