@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
 
+from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.machinery.schemas.codec import Codec, struct_codec
 from fairlead.machinery.schemas.markers import (
@@ -222,7 +223,7 @@ class ScaleFields(Generic[T]):
     """The field that is written, by the names that lead to it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Identity:
     """The facts of a kind that discovery, routes, the store and the controllers' caches need before its first use."""
 
@@ -289,7 +290,7 @@ class Requester(Protocol):
     def extra(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Strategy(Generic[T]):
     """The types, rules and columns of a kind; a declared kind imports them at their first use."""
 
@@ -342,7 +343,7 @@ class Strategy(Generic[T]):
     """True if the dependents of a deleted object stay unless the request says otherwise."""
     delete_returns_object: bool = False
     """True if the answer to a delete is the object instead of a Status."""
-    scale_fields: ScaleFields[T] = ScaleFields()
+    scale_fields: ScaleFields[T] = ScaleFields()  # noqa: RUF009 -- it is frozen
     """The fields of the scale subresource, if there is one."""
     status_leaves: tuple[str, ...] = ("ownerReferences",)
     """Fields of `metadata` that a write of `status` leaves unchanged."""
@@ -353,7 +354,7 @@ for _default in set(vars(Strategy)) & {strategy.name for strategy in dataclasses
     delattr(Strategy, _default)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Kind(Identity, Strategy[T]):
     """A resource kind. Kinds are compared by identity; `fairlead.api.kinds` lists those that are built in."""
 

@@ -6,11 +6,12 @@ Sources: Kubernetes API conventions ("Response Status Kind") and `metav1.Status`
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.quoting import go_quote
 
 FieldErrorType = Literal[
@@ -124,14 +125,14 @@ def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError
     return FieldError(path, "NotSupported", value, f"supported values: {choices}")
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class StatusError(Exception):
     """An API error: HTTP code, machine-readable reason, message, optional details."""
 
     code: int
     reason: str
     message: str
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.message
