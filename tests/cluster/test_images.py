@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +15,19 @@ from typing import Any
 import pytest
 
 from tests.cluster.support import RUNNERS, Cluster, free_node_port, new_cluster, until
-from tests.images.imagemaker import Built, build, busybox_layer, docker_archive, entry, gzipped, tar_of
+from tests.images.imagemaker import (
+    Built,
+    build,
+    busybox_layer,
+    docker_archive,
+    entry,
+    files_below,
+    folder,
+    gzipped,
+    link,
+    program_files,
+    tar_of,
+)
 from tests.images.registryserver import PASSWORD, USER, Registry, serving
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
@@ -43,6 +56,15 @@ class Scene:
         spec = {"containers": [container], "terminationGracePeriodSeconds": 0} | fields
         meta = {"name": name, "labels": {"app": name}}
         self.ask("POST", f"{API}/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+
+    def publish(self, app: str, target: int) -> int:
+        """Makes a Service for the Pods of this name, and returns its port on the host."""
+        port = free_node_port()
+        ports = [{"port": 80, "targetPort": target, "nodePort": port}]
+        spec = {"type": "NodePort", "selector": {"app": app}, "ports": ports}
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": app}, "spec": spec}
+        self.ask("POST", f"{API}/services", service)
+        return port
 
     def status(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("GET", f"{API}/pods/{name}")["status"]
@@ -88,6 +110,37 @@ def web(**config: Any) -> Built:
     return build(layers, packed=[gzipped(layer) for layer in layers], **(command | config))
 
 
+def nginx() -> Built:
+    """The host's nginx with its configuration as the package brings it, without its modules; it logs as the public
+    image does."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    configured = [f for f in files_below("/etc/nginx") if "/modules" not in f[0].name]
+    with open("/etc/nginx/nginx.conf") as file:
+        user = next(line.split()[1].rstrip(";") for line in file if line.startswith("user "))
+    layer = tar_of(
+        *program_files(program),
+        *configured,
+        entry("etc/passwd", f"root:x:0:0:root:/root:/bin/sh\n{user}:x:33:33::/:/bin/false\n"),
+        entry("etc/group", f"root:x:0:\n{user}:x:33:\nadm:x:4:\n"),
+        entry("var/www/html/index.html", "real nginx\n"),
+        *(folder(name) for name in ("run", "var/lib/nginx", "var/log/nginx")),
+        link("var/log/nginx/access.log", "/dev/stdout"),
+        link("var/log/nginx/error.log", "/dev/stderr"),
+    )
+    return build([layer], packed=[gzipped(layer)], Cmd=[program, "-g", "daemon off;"], StopSignal="SIGQUIT")
+
+
+def test_nginx_serves_with_its_own_configuration_and_logs_requests(scene: Scene) -> None:
+    scene.registry.push("library/nginx", "1.14", nginx())
+    scene.pod("nginx", f"{scene.registry.host}/library/nginx:1.14")
+    scene.ready("nginx")
+    port = scene.publish("nginx", 80)
+    assert until("the Service answers", lambda: fetch(port)) == "real nginx\n"
+    assert until("the request is logged", lambda: '"GET / HTTP/1.1" 200' in scene.log("nginx"))
+
+
 def fetch(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
         return str(answer.read().decode())
@@ -96,11 +149,7 @@ def fetch(port: int) -> str:
 def test_a_loaded_image_serves_behind_a_service(scene: Scene) -> None:
     scene.load(web(), "example.com/loaded:latest")
     scene.pod("loaded", "example.com/loaded", policy="Always")
-    port = free_node_port()
-    ports = [{"port": 80, "targetPort": 8080, "nodePort": port}]
-    spec = {"type": "NodePort", "selector": {"app": "loaded"}, "ports": ports}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "loaded"}, "spec": spec}
-    scene.ask("POST", f"{API}/services", service)
+    port = scene.publish("loaded", 8080)
     assert scene.ready("loaded")["imageID"] == web().id
     assert until("the Service answers", lambda: fetch(port)) == "from a layer above\n"
     present = 'Pulled: Container image "example.com/loaded" already present on machine and can be accessed by the pod'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -67,6 +68,25 @@ def program_files(program: str) -> tuple[tuple[tarfile.TarInfo, bytes], ...]:
         with open(path, "rb") as file:
             files.append(entry(path[1:], file.read(), mode=0o755))
     return tuple(files)
+
+
+def files_below(*folders: str) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """The files and links of the host below these directories."""
+    found = []
+    for top in folders:
+        for parent, _, names in os.walk(top):
+            found.append(folder(parent[1:]))
+            for path in (f"{parent}/{name}" for name in names):
+                if os.path.islink(path):
+                    found.append(link(path[1:], os.readlink(path)))
+                elif os.path.isfile(path):
+                    found.append(file_of(path))
+    return found
+
+
+def file_of(path: str) -> tuple[tarfile.TarInfo, bytes]:
+    with open(path, "rb") as file:
+        return entry(path[1:], file.read())
 
 
 @cache

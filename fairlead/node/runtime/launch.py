@@ -6,11 +6,13 @@ Standard library only. A child that fails writes the reason to its error pipe, w
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import fcntl
 import os
 import signal
 import socket
+import stat
 import termios
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,6 +84,7 @@ def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) 
         stdio = _open_terminal(stdio[0], process.console_size)
     for number, fd in enumerate(stdio):
         os.dup2(fd, number, inheritable=True)
+    _give_stdio(process.user.uid, single_id=spec.single_id)
     _drop_privileges(spec)
     _reset_signals()
     os.dup2(error_fd, 3, inheritable=False)
@@ -92,6 +95,16 @@ def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) 
         text = _exec_error(process.args[0], error, process.env.get("PATH", ""))
         os.write(3, text.encode())
         os._exit(127 if error.errno == errno.ENOENT else 126)
+
+
+def _give_stdio(uid: int, *, single_id: bool) -> None:
+    """Lets another user open /dev/stdout and /dev/stderr again: pipes and terminals belong to the user who made them.
+    With one id, everything has that id."""
+    for fd in range(3) if uid and not single_id else ():
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(kind) or os.isatty(fd):
+            with contextlib.suppress(OSError):
+                os.fchown(fd, uid, -1)
 
 
 def _exec_error(program: str, error: OSError, path: str) -> str:

@@ -126,6 +126,16 @@ def test_the_user_and_the_home_are_those_of_the_images_tables(ordinary: bool) ->
 
 
 @as_any_user
+def test_a_user_who_is_not_root_opens_the_standard_streams_by_name(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        root = layers_in(bench.directory, busybox_layer())
+        script = "echo out > /dev/stdout; echo err > /dev/stderr"
+        return (await bench.run("a", "sh", "-c", script, image_root=root, user=User(name="web")))[1]
+
+    assert sorted(with_zygote(work, ordinary=ordinary)) == ["stderr F err", "stdout F out"]
+
+
+@as_any_user
 def test_nothing_of_the_host_is_seen(ordinary: bool) -> None:
     async def work(bench: Bench) -> tuple[ExitStatus, list[str]]:
         root = layers_in(bench.directory, busybox_layer())
