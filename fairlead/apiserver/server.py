@@ -147,7 +147,7 @@ class ApiServer:
         self._expiry = Expirer(resources, writer, clock=clock)
         metrics = Metrics(version=settings.version)
         token_issuer = TokenIssuer(resources, tokens, issuer=issuer, clock=clock, ids=ids)
-        backends = Backends(self._kubelet, Proxies(resources, rng=rng), token_issuer)
+        backends = Backends(self._kubelet, Proxies(resources, rng=rng), token_issuer, resources)
         served = built_in_subresources(writers, backends, admission, clock=clock)
         components = {STORE: store_check(store), **settings.extensions.components}
         reader = Reader(resources, self._watches, rng=rng)

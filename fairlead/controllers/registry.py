@@ -19,6 +19,7 @@ from fairlead.controllers.services.endpointslice import loop as endpointslice_lo
 from fairlead.controllers.services.endpointslicemirroring import loop as mirroring_loop
 from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
+from fairlead.controllers.workloads.disruption import loop as disruption_loop
 from fairlead.controllers.workloads.replicaset import loop as replicaset_loop
 from fairlead.controllers.workloads.replicationcontroller import loop as replicationcontroller_loop
 from fairlead.controllers.workloads.statefulset import loop as statefulset_loop
@@ -30,6 +31,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     replicationcontroller_loop.controller,
     daemonset_loop.controller,
     statefulset_loop.controller,
+    disruption_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

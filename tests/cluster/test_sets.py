@@ -1,4 +1,4 @@
-"""DaemonSets and StatefulSets of a real cluster, by kubectl, as their documentation shows them."""
+"""DaemonSets, StatefulSets and PodDisruptionBudgets of a real cluster, by kubectl."""
 
 from __future__ import annotations
 
@@ -67,9 +67,20 @@ class Kubectl:
     def __call__(self, words: str, text: str = "") -> str:
         return self.run(words.split(), text)
 
+    def refusal(self, words: str) -> str:
+        """Returns the error of a command that must fail."""
+        done = self._run(words.split(), "")
+        assert done.returncode != 0, f"kubectl {words}: {done.stdout}"
+        return done.stderr
+
     def run(self, words: Sequence[str], text: str = "") -> str:
+        done = self._run(words, text)
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _run(self, words: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"KUBECONFIG": str(self.cluster.state / "kubeconfig")}
-        done = subprocess.run(
+        return subprocess.run(
             ["kubectl", *words],
             env=environment,
             input=text,
@@ -78,8 +89,6 @@ class Kubectl:
             check=False,
             timeout=120,
         )
-        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def pods(self, app: str) -> list[dict[str, Any]]:
         """Returns the pods that are not terminating, by name."""
@@ -160,3 +169,20 @@ def test_a_stateful_set_starts_in_order_and_is_updated_rolled_back_and_scaled_by
     until("the row of one pod", lambda: kubectl("get sts db --no-headers").split()[:2] == ["db", "1/1"])
     kubectl("delete sts,svc db")
     until("no pod", lambda: kubectl.pods("db") == [])
+
+
+def test_a_drain_waits_for_the_budget_of_the_pods(kubectl: Kubectl) -> None:
+    kubectl("create deployment web --image=fairlead/web --replicas=3")
+    kubectl("rollout status deploy/web --timeout=60s")
+    kubectl("create pdb web --selector=app=web --min-available=3")
+    until("the budget's status", lambda: kubectl("get pdb web -o jsonpath={.status.currentHealthy}") == "3")
+    on_node = [pod["metadata"]["name"] for pod in kubectl.pods("web") if pod["spec"]["nodeName"] == "node2"]
+    assert on_node
+    refused = kubectl.refusal("drain node2 --ignore-daemonsets --timeout=1s --delete-emptydir-data")
+    assert "Cannot evict pod as it would violate the pod's disruption budget" in refused
+    kubectl('patch pdb web -p {"spec":{"minAvailable":2}} --type=merge')
+    kubectl("drain node2 --ignore-daemonsets --timeout=60s --delete-emptydir-data")
+    kubectl("rollout status deploy/web --timeout=60s")
+    assert all(pod["spec"]["nodeName"] != "node2" for pod in kubectl.pods("web"))
+    kubectl("uncordon node2")
+    kubectl("delete deploy,pdb web")

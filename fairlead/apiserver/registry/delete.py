@@ -72,7 +72,7 @@ class Deleter:
         self, resource: Resource, entry: Entry, options: DeleteOptions, context: RequestContext | None
     ) -> Deleted:
         obj, dry_run = entry.decode(), bool(options.dryRun)
-        _check_preconditions(resource, entry, obj.metadata, options)
+        check_preconditions(resource, entry, obj.metadata, options)
         if context is not None and (plugins := self._admission.select("DELETE", resource.kind)) is not None:
             attributes = Attributes(
                 operation="DELETE",
@@ -151,7 +151,7 @@ def _from_query(query: Mapping[str, str]) -> DeleteOptions:
     return options
 
 
-def _check_preconditions(resource: Resource, entry: Entry, meta: ObjectMeta, options: DeleteOptions) -> None:
+def check_preconditions(resource: Resource, entry: Entry, meta: ObjectMeta, options: DeleteOptions) -> None:
     preconditions = options.preconditions
     if preconditions is None:
         return

@@ -21,6 +21,5 @@ POD_DISRUPTION_BUDGET: Kind[PodDisruptionBudget] = declare(
         short_names=("pdb",),
         status=True,
         generation=True,
-        inert="evictions do not respect a PodDisruptionBudget yet: the budget is stored and limits nothing",
     ),
 )

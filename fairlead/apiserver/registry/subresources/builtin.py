@@ -7,6 +7,7 @@ from fairlead.apiserver.auth.tokenrequest import TokenIssuer
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import Proxies
 from fairlead.apiserver.registry.subresources.binding import BindingSubresource
+from fairlead.apiserver.registry.subresources.budgets import Budgets
 from fairlead.apiserver.registry.subresources.connect import LogSubresource, PodStreamSubresource, ProxySubresource
 from fairlead.apiserver.registry.subresources.eviction import EvictionSubresource
 from fairlead.apiserver.registry.subresources.finalize import FinalizeSubresource
@@ -14,6 +15,7 @@ from fairlead.apiserver.registry.subresources.scale import ScaleSubresource
 from fairlead.apiserver.registry.subresources.table import SubresourceHandler
 from fairlead.apiserver.registry.subresources.token import TokenSubresource
 from fairlead.apiserver.registry.writers import Writers
+from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 
@@ -25,6 +27,7 @@ class Backends:
     kubelet: Kubelet
     proxies: Proxies
     tokens: TokenIssuer
+    resources: Resources
 
 
 def built_in_subresources(
@@ -32,10 +35,11 @@ def built_in_subresources(
 ) -> list[SubresourceHandler]:
     """Returns the code of all subresources."""
     kubelet, proxies = backends.kubelet, backends.proxies
+    budgets = Budgets(backends.resources, writers.updater, clock=clock)
     return [
         ScaleSubresource(writers.updater, writers.applier, admission),
         BindingSubresource(writers.updater, admission, clock=clock),
-        EvictionSubresource(writers.deleter, admission),
+        EvictionSubresource(writers.deleter, writers.updater, budgets, admission, clock=clock),
         FinalizeSubresource(writers.updater, clock=clock),
         TokenSubresource(backends.tokens, admission),
         LogSubresource(kubelet),

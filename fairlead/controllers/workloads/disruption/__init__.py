@@ -1,0 +1,1 @@
+"""Counts the healthy pods of a PodDisruptionBudget, so that evictions know how many may go."""
