@@ -38,6 +38,7 @@ OWN_BODIES = {
     "apiserver/registry/reviews.py": "the answers of the review kinds",
     "apiserver/registry/subresources/binding.py": "a subresource of Pods",
     "apiserver/registry/subresources/eviction.py": "a subresource of Pods",
+    "apiserver/registry/subresources/budgets.py": "what evictions of Pods ask",
     "apiserver/registry/subresources/finalize.py": "a subresource of Namespaces",
 }
 """Modules of these folders that are about particular kinds, and why."""

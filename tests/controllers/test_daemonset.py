@@ -135,6 +135,18 @@ def test_each_node_gets_a_pod_that_is_tied_to_it() -> None:
     )
 
 
+def test_the_data_of_a_revision_has_sorted_keys_because_clients_compare_its_bytes() -> None:
+    def check(tree: Any) -> None:
+        if isinstance(tree, dict):
+            assert list(tree) == sorted(tree)
+        for child in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+            check(child)
+
+    (revision,) = settled(daemon_set()).revisions
+    check(revision.data)
+    assert list(revision.data["spec"]["template"]) == ["$patch", "metadata", "spec"]
+
+
 def test_the_pods_tolerate_problems_of_their_node_and_keep_preferences_of_the_template() -> None:
     own = Toleration(key="node.kubernetes.io/not-ready", operator="Exists", effect="NoExecute", tolerationSeconds=9)
     plan_of = Bench(daemon_set(template=template(tolerations=[own], hostNetwork=True)), [node("node1")])

@@ -118,9 +118,16 @@ def _revision(
         kind=CONTROLLER_REVISION.kind,
         apiVersion=CONTROLLER_REVISION.api_version,
         metadata=meta,
-        data={"spec": {"template": to_tree(template) | {"$patch": "replace"}}},
+        data=_ordered({"spec": {"template": to_tree(template) | {"$patch": "replace"}}}),
         revision=number,
     )
+
+
+def _ordered(tree: Any) -> Any:
+    """Returns the tree with sorted keys: `kubectl rollout undo` compares revisions byte by byte."""
+    if isinstance(tree, dict):
+        return {key: _ordered(value) for key, value in sorted(tree.items())}
+    return [_ordered(item) for item in tree] if isinstance(tree, list) else tree
 
 
 def _by_revision(revision: ControllerRevision) -> tuple[int, str, str]:
