@@ -31,6 +31,13 @@ def slices_of(api: Api, name: str, namespace: str) -> Sequence[Tree]:
     return _list(api, f"{_collection(_DISCOVERY, 'endpointslices', namespace)}?labelSelector={selector}")
 
 
+def selected_pods(api: Api, service: Tree) -> Sequence[Tree]:
+    """Returns the Pods that the Service selects; none for a Service without a selector."""
+    selector = ",".join(f"{key}={value}" for key, value in service["spec"].get("selector", {}).items())
+    pods = _collection(_CORE, "pods", service["metadata"]["namespace"])
+    return _list(api, f"{pods}?labelSelector={quote(selector, safe='')}") if selector else ()
+
+
 def _list(api: Api, path: str) -> Sequence[Tree]:
     items: Sequence[Tree] = api.get(path)["items"]
     return items

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from fairlead.api import schemes
-from fairlead.base.dataclass import dataclass
+from fairlead.base.dataclass import dataclass, replace
 from fairlead.service.decisions import DEFAULT_PROTOCOL, EndpointState, endpoint_state, port_id
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 
@@ -42,6 +42,23 @@ class PublishedPort:
     url: str
     """Empty if the host does not reach the port; then `trouble` has the reason."""
     trouble: str = ""
+    hint: str = ""
+    """The command that shows more about the trouble."""
+
+
+NOT_SERVED = "no Pod is ready"
+
+
+def explain(port: PublishedPort, service: Tree, pods: Iterable[Tree]) -> PublishedPort:
+    """Returns the port with the reason why no endpoint serves it. `pods`: those that the Service selects."""
+    selector = ",".join(f"{key}={value}" for key, value in service["spec"].get("selector", {}).items())
+    if not selector:
+        slices = f"kubectl get endpointslices -n {port.namespace} -l {SERVICE_NAME_LABEL}={port.name}"
+        return replace(port, trouble="the Service selects no Pods, and no EndpointSlice serves it", hint=slices)
+    if not list(pods):
+        hint = f"kubectl get pods -n {port.namespace} --show-labels"
+        return replace(port, trouble=f"no Pod matches the selector {selector}", hint=hint)
+    return replace(port, hint=f"kubectl get pods -n {port.namespace} -l {selector}")
 
 
 def published_ports(services: Iterable[Tree], slices: Iterable[Tree], *, routed: Networks = ()) -> list[PublishedPort]:
@@ -87,6 +104,12 @@ def rows(ports: Iterable[PublishedPort]) -> list[list[str]]:
     return [[d.namespace, d.name, d.type, d.port, d.address or "-", d.url or f"({d.trouble})"] for d in ports]
 
 
+def notes(ports: Iterable[PublishedPort]) -> list[str]:
+    """Returns a line for each Service with a trouble that a command explains."""
+    lines = (f"{one.namespace}/{one.name}: {one.trouble}: {one.hint}" for one in ports if one.trouble and one.hint)
+    return list(dict.fromkeys(lines))
+
+
 COLUMNS = ["NAMESPACE", "NAME", "TYPE", "PORT", "ADDRESS", "URL"]
 
 
@@ -100,7 +123,7 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
         url = urls.get(key, "")
         if spec["type"] != "NodePort" and _is_routed(address, routed):
             url = _own_url(port, address)
-        trouble = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
+        trouble, hint = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
         ports.append(
             PublishedPort(
                 namespace=meta["namespace"],
@@ -111,20 +134,22 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
                 address=address and f"{f'[{address}]' if ':' in address else address}:{port['port']}",
                 url="" if trouble else url,
                 trouble=trouble,
+                hint=hint,
             )
         )
     return ports
 
 
-def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool) -> str:
-    name = service["metadata"]["name"]
+def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool) -> tuple[str, str]:
+    """Returns the reason why the host does not reach the port, and a command; both empty if the host reaches it."""
+    describe = f"kubectl describe svc {service['metadata']['name']} -n {service['metadata']['namespace']}"
     if service["spec"]["type"] == "LoadBalancer" and not address:
-        return f"no address yet: kubectl describe svc {name}"
+        return "no address yet", describe
     if not serves:
-        return "no Pod is ready"
+        return NOT_SERVED, ""
     if key.endswith("/SCTP") and not noted:
-        return "SCTP is not forwarded to the host"
-    return "" if noted else f"not (yet) open on the host: kubectl describe svc {name}"
+        return "SCTP is not forwarded to the host", ""
+    return ("", "") if noted else ("not (yet) open on the host", describe)
 
 
 def _address(service: Tree) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.cli.services import NotFound, browsable, choose, published_ports, rows
+from fairlead.cli.services import NotFound, browsable, choose, explain, notes, published_ports, rows
 from fairlead.cmd.commands.open import service_name
 from fairlead.cmd.errors import UsageError
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
@@ -75,10 +75,34 @@ def test_an_unreachable_service_has_the_reason() -> None:
     )
     assert [(row[1], row[4], row[5]) for row in rows(found)] == [
         ("down", "172.30.0.200:80", "(no Pod is ready)"),
-        ("pending", "-", "(no address yet: kubectl describe svc pending)"),
+        ("pending", "-", "(no address yet)"),
         ("sctp", "172.30.0.200:80", "(SCTP is not forwarded to the host)"),
-        ("taken", "172.30.0.200:80", "(not (yet) open on the host: kubectl describe svc taken)"),
+        ("taken", "172.30.0.200:80", "(not (yet) open on the host)"),
         ("unready", "172.30.0.200:80", "(no Pod is ready)"),
+    ]
+
+
+def test_a_wrong_selector_is_told_from_pods_that_are_not_ready() -> None:
+    selecting = service(selector={"app": "web", "tier": "front"})
+    (port,) = published_ports([selecting], [])
+    assert notes([port]) == []
+    wrong = explain(port, selecting, [])
+    assert rows([wrong])[0][-1] == "(no Pod matches the selector app=web,tier=front)"
+    assert wrong.hint == "kubectl get pods -n default --show-labels"
+    unready = explain(port, selecting, [{"metadata": {"name": "web-1"}}])
+    assert unready.trouble == "no Pod is ready"
+    assert notes([unready, unready]) == [
+        "default/web: no Pod is ready: kubectl get pods -n default -l app=web,tier=front"
+    ]
+    free = explain(port, service(), [])
+    assert free.trouble == "the Service selects no Pods, and no EndpointSlice serves it"
+    assert free.hint == "kubectl get endpointslices -n default -l kubernetes.io/service-name=web"
+
+
+def test_commands_for_a_service_name_its_namespace() -> None:
+    pending = service("pending") | {"status": {}}
+    assert notes(published_ports([pending], [serving("pending")])) == [
+        "default/pending: no address yet: kubectl describe svc pending -n default"
     ]
 
 

@@ -77,6 +77,19 @@ def test_the_table_says_the_same(running: Cluster) -> None:
     assert "node2   Ready    172.30.0.12   10.244.2.0/24" in done.stdout
 
 
+def test_an_api_that_does_not_answer_is_slow_and_the_nodes_are_not_called_unready(running: Cluster) -> None:
+    pid = running.component("control-plane")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        table = running.fairlead("status").stdout
+        assert "node2   API slow   172.30.0.12" in table
+        assert "NotReady" not in table
+        assert not running.status()["apiAnswers"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until("Ready nodes", lambda: all(n["ready"] for n in running.status()["nodes"]))
+
+
 def test_env_points_at_a_private_kubeconfig(running: Cluster) -> None:
     path = running.state / "kubeconfig"
     assert running.fairlead("env").stdout == f"export KUBECONFIG={path}\n"

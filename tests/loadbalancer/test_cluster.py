@@ -292,7 +292,7 @@ def test_a_published_port_without_endpoints_is_closed_and_keeps_its_url(cluster:
         return False
 
     until("a refusal", refused)
-    assert "(no Pod is ready)" in cluster.fairlead("services").stdout
+    assert "(no Pod matches the selector app=brief)" in cluster.fairlead("services").stdout
     create(cluster, pod("brief", "brief"))
     wait_ready(cluster, "brief")
     until("the page again", lambda: from_host(before))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import webbrowser
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +12,17 @@ from time import sleep
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import Api, Tree
-from fairlead.cli.lookups import get_service, list_services, slices_of
-from fairlead.cli.services import Networks, PublishedPort, browsable, choose, is_published, published_ports
+from fairlead.cli.lookups import get_service, list_services, selected_pods, slices_of
+from fairlead.cli.services import (
+    NOT_SERVED,
+    Networks,
+    PublishedPort,
+    browsable,
+    choose,
+    explain,
+    is_published,
+    published_ports,
+)
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
@@ -69,12 +79,17 @@ def _only_one(api: Api, namespace: str) -> str:
 def _wait_for(find: Callable[[], PublishedPort], clock: Clock) -> PublishedPort:
     """Returns the port once it has a URL. Raises CommandError after `_WAIT_S`."""
     deadline = clock.monotonic() + _WAIT_S
+    shown = ""
     while True:
         port = ask(find)
         if port.url:
             return port
         if clock.monotonic() > deadline:
-            raise CommandError(f'service "{port.name}" cannot be reached on port {port.port}: {port.trouble}')
+            reason = ": ".join(filter(None, (port.trouble, port.hint)))
+            raise CommandError(f'service "{port.name}" cannot be reached on port {port.port}: {reason}')
+        if port.trouble != shown:
+            shown = port.trouble
+            print(f"waiting up to {_WAIT_S:.0f} s for service {port.name}: {shown}", file=sys.stderr)
         sleep(_POLL_EVERY_S)
 
 
@@ -82,7 +97,8 @@ def _find(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -
     service = get_service(api, name, namespace)
     if not is_published(service, routed=routed):
         raise CommandError(_how_to_publish(service))
-    return choose(service, slices_of(api, name, namespace), port, routed=routed)
+    found = choose(service, slices_of(api, name, namespace), port, routed=routed)
+    return explain(found, service, selected_pods(api, service)) if found.trouble == NOT_SERVED else found
 
 
 def _how_to_publish(service: Tree) -> str:
@@ -92,7 +108,7 @@ def _how_to_publish(service: Tree) -> str:
     if service["spec"].get("clusterIP") == "None":
         return f'service "{name}" is headless and has no address to open; create one of type LoadBalancer beside it'
     patch = '{"spec":{"type":"LoadBalancer"}}'
-    option = "" if service["metadata"]["namespace"] == "default" else f" -n {service['metadata']['namespace']}"
+    option = f" -n {service['metadata']['namespace']}"
     return (
         f'service "{name}" is of type {kind}, which only the cluster can reach; '
         f"to reach it from here: kubectl patch svc {name}{option} -p '{patch}'"

@@ -6,8 +6,9 @@ import argparse
 import json
 from dataclasses import asdict
 
-from fairlead.cli.lookups import list_services, list_slices
-from fairlead.cli.services import COLUMNS, published_ports, rows
+from fairlead.cli.api import Api
+from fairlead.cli.lookups import list_services, list_slices, selected_pods
+from fairlead.cli.services import COLUMNS, NOT_SERVED, Networks, PublishedPort, explain, notes, published_ports, rows
 from fairlead.cli.table import render
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
@@ -19,13 +20,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     api, routed = connect(args.name)
-    ports = ask(
-        lambda: published_ports(list_services(api, args.namespace), list_slices(api, args.namespace), routed=routed)
-    )
+    ports = ask(lambda: _ports(api, args.namespace, routed))
     if args.output == "json":
         print(json.dumps([asdict(port) for port in ports], indent=2))
     elif ports:
         print(render(COLUMNS, rows(ports)))
+        for note in notes(ports):
+            print(f"\n{note}")
     else:
         print("no Service has the type LoadBalancer or NodePort; `fairlead open svc/NAME` shows how to change the type")
     return 0
+
+
+def _ports(api: Api, namespace: str, routed: Networks) -> list[PublishedPort]:
+    """Returns the ports, each with the reason if no endpoint serves it."""
+    services = list_services(api, namespace)
+    by_name = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in services}
+
+    def explained(port: PublishedPort) -> PublishedPort:
+        if port.trouble != NOT_SERVED:
+            return port
+        service = by_name[port.namespace, port.name]
+        return explain(port, service, selected_pods(api, service))
+
+    return [explained(port) for port in published_ports(services, list_slices(api, namespace), routed=routed)]

@@ -42,7 +42,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
     nodes = [
         {
             "name": n.name,
-            "ready": ready.get(n.name, False),
+            "ready": bool(ready and ready.get(n.name)),
             "address": next(iter(n.addresses), ""),
             "addresses": n.addresses,
             "podCIDR": next(iter(n.podCIDRs), ""),
@@ -61,6 +61,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         "ready": run.ready,
         "pid": run.pid,
         "api": run.api,
+        "apiAnswers": ready is not None,
         "kubeconfig": run.kubeconfig,
         "authorizationMode": _authorization_mode(paths),
         **_api_elsewhere(run, paths),
@@ -93,17 +94,17 @@ def _host_routes(run: Run, paths: Paths) -> dict[str, Any]:
     return {"link": run.hostLink, "addresses": run.hostAddresses, "ranges": blocks}
 
 
-def _ready_nodes(paths: Paths) -> dict[str, bool]:
-    """Returns the readiness of the nodes by name, or an empty dict if the API does not answer."""
+def _ready_nodes(paths: Paths) -> dict[str, bool] | None:
+    """Returns the readiness of the nodes by name, or None if the API does not answer within `_ASK_S`."""
     from fairlead.cli.api import Api, ApiError
 
     config = settings.load(paths)
     if config is None:
-        return {}
+        return None
     try:
         nodes = Api(config.api_port, pki=paths.pki, timeout_s=_ASK_S).get("/api/v1/nodes")["items"]
     except (OSError, ApiError):
-        return {}
+        return None
     return {n["metadata"]["name"]: _is_ready(n) for n in nodes}
 
 
@@ -120,7 +121,13 @@ def _render(tree: dict[str, Any]) -> str:
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
         [
-            [n["name"], _node_state(n), ",".join(n["addresses"]), ",".join(n["podCIDRs"]), str(n["pid"] or "-")]
+            [
+                n["name"],
+                _node_state(n, answers=tree["apiAnswers"]),
+                ",".join(n["addresses"]),
+                ",".join(n["podCIDRs"]),
+                str(n["pid"] or "-"),
+            ]
             for n in tree["nodes"]
         ],
     )
@@ -148,5 +155,7 @@ def _apis(tree: dict[str, Any]) -> str:
     return " and ".join(filter(None, (tree["api"], tree.get("apiForOthers"))))
 
 
-def _node_state(node: dict[str, Any]) -> str:
+def _node_state(node: dict[str, Any], *, answers: bool) -> str:
+    if not answers:
+        return "API slow"
     return "Ready" if node["ready"] else "NotReady"
