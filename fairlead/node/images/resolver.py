@@ -12,19 +12,21 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 from fairlead.images.errors import ImageError
-from fairlead.images.manifest import RunConfig
 from fairlead.images.reference import Reference, parse_reference
 from fairlead.images.registry.credentials import Credential, matching
 from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
-from fairlead.images.store.store import ImageStore, StoredImage
 from fairlead.node.images.host import HostImages, Image, NoImage
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from fairlead.images.store.store import StoredImage
 
 _PRESENT = "already present on machine and can be accessed by the pod"
 
@@ -100,8 +102,10 @@ class NodeImages:
         return await asyncio.to_thread(self._read, name) if self._settings.image_store else None
 
     def _read(self, name: str) -> _Stored | None:
-        if not os.path.isdir(self._settings.image_store):
+        if not os.path.exists(f"{self._settings.image_store}/index.json"):
             return None
+        from fairlead.images.store.store import ImageStore  # 15 ms, which a node without images saves
+
         try:
             store = ImageStore(Path(self._settings.image_store))
             image = store.find(name)
@@ -119,6 +123,8 @@ class _Stored:
 
 def to_run(image: StoredImage, layers: list[str]) -> Image:
     """Returns the image as containers run it."""
+    from fairlead.images.manifest import RunConfig
+
     config = image.config.config or RunConfig()
     return Image(
         id=image.reference,
