@@ -198,6 +198,17 @@ async def test_strategic_merge_is_refused(api: Api) -> None:
 
 
 @story
+async def test_openapi_lists_the_patches_that_custom_objects_accept(api: Api) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    await define(api, version(subresources={"status": {}, "scale": scale}))
+    for document, where in ((f"/openapi/v3/apis/{GROUP}/v1", "requestBody"), ("/openapi/v2", "consumes")):
+        paths = (await api.ok("GET", document))["paths"]
+        patches = [tree["patch"] for path, tree in paths.items() if f"/{GROUP}/" in path and "patch" in tree]
+        shown = [one["consumes"] if where == "consumes" else list(one[where]["content"]) for one in patches]
+        assert shown == [["application/apply-patch+yaml", "application/json-patch+json", MERGE]] * 3
+
+
+@story
 async def test_status_and_scale_are_subresources(api: Api) -> None:
     scale = {
         "specReplicasPath": ".spec.replicas",

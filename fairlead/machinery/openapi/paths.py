@@ -22,8 +22,8 @@ PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
 )
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 
 def _parameter(name: str, type: str, description: str) -> Tree:
@@ -166,6 +166,11 @@ def _item(names: KindNames, scope: str) -> Tree:
     }
 
 
+def _patch_types(kind: Kind[Any]) -> tuple[str, ...]:
+    """Returns the media types of patches. `kubectl apply` sends a strategic merge patch if it is listed."""
+    return PATCH_TYPES if kind.schema.plain else (*PATCH_TYPES, STRATEGIC_PATCH)
+
+
 def _read_write(names: KindNames, suffix: str, component: str) -> Tree:
     return {
         "get": _operation(names, "read", suffix, "get") | _answers(component),
@@ -173,7 +178,7 @@ def _read_write(names: KindNames, suffix: str, component: str) -> Tree:
         | _takes(component)
         | _answers(component, "200", "201"),
         "patch": _operation(names, "patch", suffix, "patch", *_WRITE, _FORCE)
-        | _takes(PATCH, *PATCH_TYPES)
+        | _takes(PATCH, *_patch_types(names.kind))
         | _answers(component, "200", "201"),
     }
 
