@@ -1,4 +1,4 @@
-"""What to build: the settings of `fairlead-image.toml`, changed by flags, and what follows from the files. Pure."""
+"""The settings of an image to build: `fairlead-image.toml`, changed by flags, and what follows from the files. Pure."""
 
 from __future__ import annotations
 
