@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -273,3 +275,40 @@ async def test_a_suggested_object_is_restored_unless_its_annotation_forbids_it(a
     assert await shares_after(None) == 1  # a later generation is a user's
     annotations = (await api.ok("GET", f"{LEVELS}/system"))["metadata"]["annotations"]
     assert annotations == {AUTO_UPDATE: "false"}
+
+
+async def _written(api: Api) -> list[Tree]:
+    """Returns the objects without the fields that differ for each creation."""
+    items: list[Tree] = [item for path in (LEVELS, SCHEMAS) for item in (await api.ok("GET", path))["items"]]
+    for item in items:
+        del item["metadata"]["uid"], item["metadata"]["resourceVersion"]
+    return items
+
+
+@story
+async def test_the_prepared_objects_of_a_new_cluster_are_those_of_an_ordinary_creation(api: Api) -> None:
+    await sync(api)
+    prepared = await _written(api)
+    for item in prepared:
+        path = SCHEMAS if "rules" in item["spec"] else LEVELS
+        await api.ok("DELETE", f"{path}/{item['metadata']['name']}")
+    await api.server._flow_control.sync_each()
+    assert await _written(api) == prepared
+
+
+@pytest.mark.slow
+def test_a_new_cluster_has_its_flow_schemas_without_their_types() -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from tests.apiserver.harness import start\n"
+        "async def main():\n"
+        "    api = await start()\n"
+        "    for _ in range(2):\n"
+        "        await api.server._flow_control.sync()\n"
+        "    assert len(api.server._flow_control._schemas.cache) == 11\n"
+        "    print(*[m for m in sys.modules if m.startswith('fairlead.api.flowcontrol.') and m.count('.') > 3])\n"
+        "    await api.server.stop()\n"
+        "asyncio.run(main())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []

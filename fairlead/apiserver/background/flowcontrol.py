@@ -1,7 +1,7 @@
 """Maintains the flow schemas and priority levels of every cluster, and the condition Dangling of flow schemas.
 
 Upstream's API server does the same (`ensurer`, `cfgMeal`), in addition to shaping traffic, which this server does not.
-Nothing waits for these objects, so they are created after the server is ready.
+Nothing waits for these objects, so they are created after the server is ready; in a new cluster, as prepared text.
 """
 
 from __future__ import annotations
@@ -55,6 +55,23 @@ class FlowControl:
 
     async def sync(self) -> None:
         """Creates missing objects, restores specs and updates conditions once. Raises StatusError."""
+        from fairlead.apiserver.background.initialflow import are_initial
+
+        if not self._schemas.cache and not self._levels.cache:
+            await self._create_initial()
+        elif not are_initial([*self._levels.cache.select(), *self._schemas.cache.select()]):
+            await self.sync_each()
+
+    async def _create_initial(self) -> None:
+        """Creates the objects of a new cluster."""
+        from fairlead.apiserver.background.initialflow import prepared
+
+        for obj in prepared(render_time(self._clock.now())):
+            resource = self._schemas if obj.kind == FLOW_SCHEMA.kind else self._levels
+            await self._creator.insert_known(Target(resource), obj)
+
+    async def sync_each(self) -> None:
+        """Does what `sync` does for objects of any state. Raises StatusError."""
         from fairlead.api.flowcontrol.bootstrap import flow_schemas, priority_levels  # needs the kinds' types
 
         for level in priority_levels():

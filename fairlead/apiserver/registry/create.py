@@ -99,12 +99,9 @@ class Creator:
             plugins.finish(attributes)
 
     async def insert_known(self, target: Target, obj: Any) -> Entry:
-        """Creates an object that is part of the program, without admission and checks: a test checks such objects.
-        Raises StatusError 409, 500."""
-        kind = target.resource.kind
-        obj = kind.default(obj)
-        identify(kind, obj, uid=self._ids.uid(), now=self._clock.now())
-        obj = kind.prepare_create(obj)
+        """Creates an object that is part of the program and has its defaults, without admission and checks: a test
+        checks such objects. Raises StatusError 409, 500."""
+        identify(target.resource.kind, obj, uid=self._ids.uid(), now=self._clock.now())
         return await self._writer.insert(target.resource, obj, dry_run=False)
 
     async def _store(
