@@ -46,6 +46,7 @@ COMMANDS = (
     Command("kubectl", "run kubectl for a cluster", takes_argv=True, passes_flags=True),
     Command("logs", "show the logs of a cluster's components"),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
+    Command("why", "say why a Service does not work, and what to do about it"),
     Command("open", "open a Service in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),

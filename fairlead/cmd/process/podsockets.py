@@ -1,0 +1,65 @@
+"""Reads the listening sockets of Pods on this machine from `/proc`.
+
+Each process shows the sockets of its network namespace in `/proc/PID/net`, also to processes outside the namespace. A
+process belongs to a Pod if its namespace has the Pod's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv6Address
+from itertools import pairwise
+from pathlib import Path
+
+from fairlead.cmd.cluster.state import Run
+from fairlead.explain.sockets import FILES, Listener, parse
+
+_PROC = Path("/proc")
+
+
+def listening_sockets(run: Run, pods: Mapping[str, Sequence[str]]) -> dict[str, frozenset[Listener]]:
+    """Returns the sockets by the Pod's name. `pods` has the Pods' addresses. Pods without a process are left out."""
+    missing = {address: name for name, addresses in pods.items() for address in addresses}
+    found: dict[str, frozenset[Listener]] = {}
+    for pid in _descendants(run.pid):
+        if len(found) == len(pods):
+            break
+        for address in _addresses(pid) & missing.keys():
+            if missing[address] not in found:
+                found[missing[address]] = frozenset(_sockets(pid))
+    return found
+
+
+def _sockets(pid: int) -> Iterator[Listener]:
+    for file, protocol in FILES:
+        yield from parse(_read(pid, f"net/{file}"), protocol)
+
+
+def _addresses(pid: int) -> set[str]:
+    """Returns the addresses of the process' network namespace."""
+    # A local address of the IPv4 routing table is "|-- ADDRESS", then "/32 host LOCAL".
+    lines = _read(pid, "net/fib_trie").splitlines()
+    local = {a.split()[-1] for a, b in pairwise(lines) if b.strip() == "/32 host LOCAL"}
+    return local | {
+        str(IPv6Address(bytes.fromhex(line.split()[0]))) for line in _read(pid, "net/if_inet6").splitlines()
+    }
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return (_PROC / str(pid) / name).read_text()
+    except OSError:  # the process has ended, or a family is switched off
+        return ""
+
+
+def _descendants(root: int) -> Iterator[int]:
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        # The name of the program, in parentheses, may contain anything.
+        if entry.name.isdigit() and (fields := _read(int(entry.name), "stat").rpartition(")")[2].split()):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        yield pid
+        pending += children.get(pid, ())

@@ -1,0 +1,22 @@
+"""Session affinity: all connections of one client go to one Pod."""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot
+
+_DEFAULT_S = 10800
+
+
+def find(s: Snapshot) -> Finding | None:
+    spec = s.found.spec
+    if spec.sessionAffinity != "ClientIP" or spec.type == "ExternalName":
+        return None
+    config = spec.sessionAffinityConfig
+    timeout_s = (config.clientIP.timeoutSeconds if config and config.clientIP else None) or _DEFAULT_S
+    return note(
+        "sessionAffinity",
+        "sessionAffinity ClientIP sends all connections of one client address to the same Pod until it has made none "
+        f"for {timeout_s} seconds",
+        cure=s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"sessionAffinity":"None"}}}}\''),
+    )

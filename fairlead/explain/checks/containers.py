@@ -1,0 +1,74 @@
+"""The Pods' containers: scheduling, images, crashes, configuration."""
+
+from __future__ import annotations
+
+from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.predicates import condition, is_ready
+from fairlead.api.core.pod.types import Pod
+from fairlead.explain.finding import Finding, fault, note, ok
+from fairlead.explain.snapshot import Snapshot, count
+
+_STARTING = ("", "ContainerCreating", "PodInitializing")
+"""Reasons of a container that is about to start."""
+
+
+def find(s: Snapshot) -> Finding | None:
+    if not s.selected:
+        return None
+    looked_at = f"containers of {count(len(s.selected), 'Pod')}"
+    troubles = [trouble for pod in s.selected if not is_ready(pod) and (trouble := _trouble(s, pod))]
+    if not troubles:
+        return ok(looked_at)
+    cause, evidence, cure = troubles[0]
+    if s.serving:
+        return note(
+            looked_at, f"{count(len(troubles), 'Pod')} of {len(s.selected)} not running: {cause}", *evidence, cure=cure
+        )
+    return fault(looked_at, cause, *evidence, cure=cure)
+
+
+def _trouble(s: Snapshot, pod: Pod) -> tuple[str, tuple[str, ...], str] | None:
+    name = pod.metadata.name
+    if not pod.spec.nodeName:
+        scheduled = condition(pod, "PodScheduled")
+        why = scheduled.message if scheduled and scheduled.message else "no node has been chosen yet"
+        return f"Pod {name} is not scheduled: {why}", (), s.kubectl(f"describe pod {name}")
+    for status in (*pod.status.initContainerStatuses, *pod.status.containerStatuses):
+        if found := _container(s, pod, status):
+            return found
+    node = next((node for node in s.nodes if node.metadata.name == pod.spec.nodeName), None)
+    ready = next((c for c in node.status.conditions if c.type == "Ready"), None) if node else None
+    if node is None or (ready is not None and ready.status != "True"):
+        text = f"Pod {name} is on node {pod.spec.nodeName}, which " + ("is not ready" if node else "does not exist")
+        return text, (), f"kubectl describe node {pod.spec.nodeName}"
+    return None
+
+
+def _container(s: Snapshot, pod: Pod, status: ContainerStatus) -> tuple[str, tuple[str, ...], str] | None:
+    waiting, where = status.state.waiting, f"container {status.name} of Pod {pod.metadata.name}"
+    last = status.lastState.terminated or status.state.terminated
+    logs = s.kubectl(f"logs {pod.metadata.name} -c {status.name}")
+    if (waiting and waiting.reason == "CrashLoopBackOff") or (
+        last and status.restartCount > 0 and status.state.running is None
+    ):
+        reason = f" ({last.reason}, exit code {last.exitCode})" if last else ""
+        evidence = (f"last message: {last.message}",) if last and last.message else ()
+        return f"{where} crashes again and again: CrashLoopBackOff{reason}", evidence, f"{logs} --previous"
+    if waiting and waiting.reason not in _STARTING:
+        is_image = "Image" in waiting.reason
+        what = f'cannot get its image "{status.image}"' if is_image else "cannot start"
+        cure = f"set image {_owner(pod)} {status.name}=IMAGE" if is_image else f"describe pod {pod.metadata.name}"
+        return f"{where} {what}: {waiting.reason}: {waiting.message}".rstrip(": "), (), s.kubectl(cure)
+    if status.state.terminated and status.state.terminated.exitCode:
+        ended = status.state.terminated
+        return f"{where} has ended ({ended.reason}, exit code {ended.exitCode})", (), logs
+    return None
+
+
+def _owner(pod: Pod) -> str:
+    """Returns the object whose template has the Pod's image, as kubectl names it."""
+    for owner in pod.metadata.ownerReferences:
+        if owner.kind == "ReplicaSet":
+            return f"deployment/{owner.name.rpartition('-')[0]}"
+        return f"{owner.kind.lower()}/{owner.name}"
+    return f"pod/{pod.metadata.name}"

@@ -1,0 +1,46 @@
+"""ExternalName: an alias in DNS, to which ports, selectors and rules do not apply."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from fairlead.explain.finding import Finding, fault, note, ok
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    spec = s.found.spec
+    if spec.type != "ExternalName":
+        return None
+    target = spec.externalName
+    looked_at = f"alias {s.name}.{s.namespace}.svc -> {target}"
+    if _is_address(target):
+        return fault(
+            looked_at,
+            f"externalName {target} is an IP address: DNS answers with a CNAME record, which needs a host name",
+            cure=s.kubectl(
+                f"explain service.spec.externalName  # or a Service without selector and a slice for {target}"
+            ),
+        )
+    same = f"{s.name}.{s.namespace}.svc"
+    if target.rstrip(".").startswith(same):
+        return fault(looked_at, f"externalName {target} is the Service's own name, so the alias never ends")
+    if spec.ports:
+        given = ", ".join(str(port.port) for port in spec.ports)
+        return note(
+            looked_at,
+            f"type ExternalName ignores ports ({given}): the name is an alias in DNS for {target}, and clients connect "
+            "to the port that they name themselves",
+            "HTTP and TLS servers may also refuse the alias, because the client sends it as Host and server name",
+        )
+    if spec.selector:
+        return note(looked_at, f"type ExternalName ignores the selector: the name is an alias in DNS for {target}")
+    return ok(looked_at)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""The process: does it listen on the target port, on an address that others reach?"""
+
+from __future__ import annotations
+
+from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.predicates import is_headless
+from fairlead.api.core.service.spec import ServicePort
+from fairlead.explain.finding import Finding, fault, ok, unknown
+from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.sockets import Listener, describe
+from fairlead.service.decisions import DEFAULT_PROTOCOL
+from fairlead.service.ports import target_port
+
+
+def find(s: Snapshot) -> Finding | None:
+    if not s.ready_pods:
+        return None
+    looked_at = "listening sockets in the Pods' network namespaces"
+    unread = False
+    for port in s.ports:
+        for pod in s.ready_pods:
+            number = target_port(port, pod)
+            sockets = s.sockets.get(pod.metadata.name)
+            if not number or (port.protocol or DEFAULT_PROTOCOL) not in ("TCP", "UDP"):
+                continue
+            if sockets is None:
+                unread = True
+                if finding := _undeclared(s, port, pod, number):
+                    return finding
+            elif finding := _compare(s, port, pod, number, sockets):
+                return finding
+    if unread:
+        return ok("target ports agree with the containers' declared ports (their sockets cannot be read)")
+    return ok(f"{looked_at}: every target port has a listener")
+
+
+def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: frozenset[Listener]) -> Finding | None:
+    protocol = port.protocol or DEFAULT_PROTOCOL
+    here = [one for one in sockets if one.port == number]
+    fitting = [one for one in here if one.protocol == protocol]
+    if any(not one.loopback for one in fitting):
+        return None
+    name = pod.metadata.name
+    looked_at = f"listening sockets of Pod {name}"
+    evidence = f"the Pod listens on {describe(sockets)}"
+    if fitting:
+        return fault(
+            looked_at,
+            f"the process in Pod {name} listens on port {number} on {fitting[0].address} only: it must listen on "
+            "0.0.0.0 (or the Pod's address) to be reached from outside the Pod",
+            evidence,
+            cure=s.kubectl(f"logs {name}") + "  # then change the program's listen address",
+        )
+    if here:
+        return fault(
+            looked_at,
+            f"protocol mismatch: the Service's port {port.port} is {protocol}, and the process in Pod {name} listens "
+            f"on {here[0].protocol} {number}",
+            evidence,
+            cure=_patch(s, port, "protocol", f'"{here[0].protocol}"'),
+        )
+    other = sorted(one.port for one in sockets if one.protocol == protocol and not one.loopback)
+    return fault(
+        looked_at,
+        f"nothing listens on target port {number} ({protocol}) in Pod {name}"
+        + (f": the process listens on {other[0]}" if other else ""),
+        evidence,
+        cure=_patch(s, port, "targetPort", str(other[0])) if other else s.kubectl(f"logs {name}"),
+    )
+
+
+def _undeclared(s: Snapshot, port: ServicePort, pod: Pod, number: int) -> Finding | None:
+    """Returns what declared ports suggest if the sockets cannot be read: declarations do not open or close ports."""
+    protocol = port.protocol or DEFAULT_PROTOCOL
+    declared = [one for container in pod.spec.containers for one in container.ports]
+    if not declared or any(
+        (one.containerPort, one.protocol or DEFAULT_PROTOCOL) == (number, protocol) for one in declared
+    ):
+        return None
+    texts = ", ".join(f"{one.containerPort}/{one.protocol or DEFAULT_PROTOCOL}" for one in declared)
+    same = next((one for one in declared if one.containerPort == number), None)
+    field, value = (
+        ("protocol", f'"{same.protocol or DEFAULT_PROTOCOL}"')
+        if same
+        else (
+            "targetPort",
+            str(declared[0].containerPort),
+        )
+    )
+    return unknown(
+        "containers' declared ports",
+        f"target port {number}/{protocol} is not among the declared ports of Pod {pod.metadata.name} ({texts}), and "
+        "the listening sockets cannot be read",
+        cure=_patch(s, port, field, value),
+    )
+
+
+def _patch(s: Snapshot, port: ServicePort, field: str, value: str) -> str:
+    if is_headless(s.found.spec) and field == "targetPort":
+        return s.kubectl(f"edit svc {s.name}")
+    index = s.found.spec.ports.index(port)
+    patch = f'[{{"op":"replace","path":"/spec/ports/{index}/{field}","value":{value}}}]'
+    return s.kubectl(f"patch svc {s.name} --type json -p '{patch}'")

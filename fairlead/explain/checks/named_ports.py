@@ -1,0 +1,56 @@
+"""Target ports by name: do the Pods' containers have a port of this name and protocol?"""
+
+from __future__ import annotations
+
+from fairlead.api.core.pod.container import ContainerPort
+from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.spec import ServicePort
+from fairlead.explain.finding import Finding, fault, note, ok
+from fairlead.explain.snapshot import Snapshot
+from fairlead.service.decisions import DEFAULT_PROTOCOL
+from fairlead.service.ports import target_port
+
+
+def find(s: Snapshot) -> Finding | None:
+    named = [port for port in s.ports if isinstance(port.targetPort, str) and port.targetPort]
+    pods = s.ready_pods or s.selected
+    if not named or not pods or s.found.spec.type == "ExternalName":
+        return None
+    looked_at = "names of the containers' ports"
+    for port in named:
+        lacking = [pod for pod in pods if target_port(port, pod) == 0]
+        if lacking:
+            return _lacking(s, port, lacking, looked_at=looked_at, all_lack=len(lacking) == len(pods))
+    for port in named:
+        numbers = {target_port(port, pod): pod.metadata.name for pod in pods}
+        if len(numbers) > 1:
+            texts = ", ".join(f"{number} in Pod {name}" for number, name in sorted(numbers.items()))
+            return note(looked_at, f'target port "{port.targetPort}" has different numbers: {texts}')
+    return ok(looked_at)
+
+
+def _lacking(s: Snapshot, port: ServicePort, pods: list[Pod], *, looked_at: str, all_lack: bool) -> Finding:
+    pod, name, protocol = pods[0], port.targetPort, port.protocol or DEFAULT_PROTOCOL
+    has = [one for container in pod.spec.containers for one in container.ports]
+    evidence = f"Pod {pod.metadata.name} has the ports {', '.join(map(_describe, has)) or 'none'}"
+    other = next((one for one in has if one.name == name), None)
+    index = s.found.spec.ports.index(port)
+    if other is not None:
+        cause = f'protocol mismatch: the Service\'s port {port.port} is {protocol}, and container port "{name}" is ' + (
+            other.protocol or DEFAULT_PROTOCOL
+        )
+        field, value = "protocol", f'"{other.protocol or DEFAULT_PROTOCOL}"'
+    else:
+        whom = "no Pod has" if all_lack else f"Pod {', '.join(one.metadata.name for one in pods)} lacks"
+        cause = f'targetPort "{name}" is missing: {whom} a container port of this name'
+        near = next((one for one in has if (one.protocol or DEFAULT_PROTOCOL) == protocol), None)
+        field, value = "targetPort", f'"{near.name}"' if near and near.name else str(near.containerPort if near else 0)
+        if near is None:
+            field = ""
+    patch = f'[{{"op":"replace","path":"/spec/ports/{index}/{field}","value":{value}}}]'
+    cure = s.kubectl(f"patch svc {s.name} --type json -p '{patch}'") if field else s.kubectl(f"edit svc {s.name}")
+    return (fault if all_lack else note)(looked_at, cause, evidence, cure=cure)
+
+
+def _describe(port: ContainerPort) -> str:
+    return f"{port.containerPort}/{port.protocol or DEFAULT_PROTOCOL}" + (f" ({port.name})" if port.name else "")

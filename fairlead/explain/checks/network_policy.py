@@ -1,0 +1,21 @@
+"""NetworkPolicies that select the Service's Pods: the API stores them, and nothing enforces them."""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot
+from fairlead.machinery.values.selectors import from_label_selector
+
+
+def find(s: Snapshot) -> Finding | None:
+    names = [
+        policy.metadata.name
+        for policy in s.policies
+        if any(from_label_selector(policy.spec.podSelector).matches(pod.metadata.labels) for pod in s.selected)
+    ]
+    if not names:
+        return None
+    return note(
+        "NetworkPolicies of the namespace",
+        f"NetworkPolicy {', '.join(sorted(names))} selects the Pods and is stored, but not enforced: it blocks nothing",
+    )

@@ -1,0 +1,40 @@
+"""Selectors that overlap: the Service also sends to Pods that belong to another workload."""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot, render_labels
+
+
+def find(s: Snapshot) -> Finding | None:
+    owners = {_owner(s, pod.metadata.name) for pod in s.selected} - {""}
+    others = [
+        one.metadata.name
+        for one in s.services
+        if one.metadata.name != s.name and one.metadata.namespace == s.namespace and one.spec.type != "ExternalName"
+        if one.spec.selector and one.spec.selector != s.found.spec.selector
+        if any(one.spec.selector.items() <= pod.metadata.labels.items() for pod in s.selected)
+    ]
+    looked_at = "other Services and workloads with the same Pods"
+    if len(owners) > 1:
+        return note(
+            looked_at,
+            f"the selector {render_labels(s.found.spec.selector)} matches Pods of {', '.join(sorted(owners))}: "
+            "connections are spread over all of them",
+            cure=s.kubectl("get pods --show-labels"),
+        )
+    if others:
+        return note(looked_at, f"the Pods also belong to Service {', '.join(sorted(others))}, whose selector overlaps")
+    return None
+
+
+def _owner(s: Snapshot, pod_name: str) -> str:
+    """Returns the workload of the Pod: that whose labels the Pod has and whose name the Pod's begins with."""
+    pod = next(pod for pod in s.selected if pod.metadata.name == pod_name)
+    names = [
+        f"{one.kind} {one.name}"
+        for one in s.workloads
+        if one.kind != "ReplicaSet" and one.labels and one.labels.items() <= pod.metadata.labels.items()
+        if pod_name.startswith(f"{one.name}-")
+    ]
+    return max(names, key=len, default="")

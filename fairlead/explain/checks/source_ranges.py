@@ -1,0 +1,18 @@
+"""`loadBalancerSourceRanges`: clients outside the ranges are dropped."""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    spec = s.found.spec
+    if spec.type != "LoadBalancer" or not spec.loadBalancerSourceRanges:
+        return None
+    ranges = ", ".join(spec.loadBalancerSourceRanges)
+    return note(
+        "loadBalancerSourceRanges",
+        f"only clients in {ranges} reach the load balancer's address; packets of all others are dropped",
+        cure=s.kubectl(f'patch svc {s.name} --type merge -p \'{{"spec":{{"loadBalancerSourceRanges":null}}}}\''),
+    )

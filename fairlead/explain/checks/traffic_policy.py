@@ -1,0 +1,27 @@
+"""Traffic policy Local: nodes without an endpoint of their own drop the connection."""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, fault, note, ok
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    spec = s.found.spec
+    internal = spec.internalTrafficPolicy == "Local" and spec.type != "ExternalName"
+    external = spec.externalTrafficPolicy == "Local" and spec.type in ("NodePort", "LoadBalancer")
+    if not (internal or external):
+        return None
+    field = "internalTrafficPolicy" if internal else "externalTrafficPolicy"
+    looked_at = f"{field} Local and the nodes of the endpoints"
+    serving = {endpoint.nodeName for endpoint in s.serving}
+    lacking = sorted(node.metadata.name for node in s.nodes if node.metadata.name not in serving)
+    if not serving or not lacking:
+        return ok(looked_at)
+    whose = "clients on" if internal else "connections to"
+    cause = f"{field} Local: {whose} {', '.join(lacking)} reach no endpoint, because no Pod of the Service is there"
+    evidence = f"endpoints are on {', '.join(sorted(name or 'no node' for name in serving))}"
+    cure = s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"{field}":"Cluster"}}}}\'')
+    if spec.type == "LoadBalancer" and not internal:
+        return note(looked_at, f"{cause} (the load balancer avoids these nodes)", evidence, cure=cure)
+    return fault(looked_at, cause, evidence, cure=cure)

@@ -1,0 +1,44 @@
+"""Runs the checks and draws the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fairlead.explain.checks import CHECKS, Check
+from fairlead.explain.finding import Finding, Status
+from fairlead.explain.snapshot import Snapshot
+
+_WEIGHT = (Status.FAULT, Status.UNKNOWN, Status.NOTE, Status.OK)
+
+
+class Step(NamedTuple):
+    check: Check
+    finding: Finding
+
+
+class Diagnosis(NamedTuple):
+    subject: str
+    """The Service, as `svc/NAME` and its namespace."""
+    steps: Sequence[Step]
+
+    @property
+    def decisive(self) -> Finding:
+        """The finding that the verdict is about: the first of the heaviest status."""
+        return min((step.finding for step in self.steps), key=lambda finding: _WEIGHT.index(finding.status))
+
+    @property
+    def status(self) -> Status:
+        return self.decisive.status
+
+    @property
+    def exit_code(self) -> int:
+        """0 the Service works, 1 a cause is found, 2 the checks cannot tell."""
+        return {Status.FAULT: 1, Status.UNKNOWN: 2}.get(self.status, 0)
+
+
+def diagnose(snapshot: Snapshot) -> Diagnosis:
+    """Returns the findings in the order of a connection's path; only the first if the Service does not exist."""
+    checks = CHECKS if snapshot.service is not None else CHECKS[:1]
+    steps = [Step(check, finding) for check in checks if (finding := check.find(snapshot)) is not None]
+    return Diagnosis(f"svc/{snapshot.name} in namespace {snapshot.namespace}", steps)

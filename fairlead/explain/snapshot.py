@@ -1,0 +1,116 @@
+"""The state of the cluster that the checks read: plain values, with the questions that several checks ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fairlead.api.core.event.kind import Event
+from fairlead.api.core.node.kind import Node
+from fairlead.api.core.pod.predicates import is_finished, is_ready
+from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.spec import ServicePort
+from fairlead.api.core.service.types import Service
+from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
+from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
+from fairlead.base.dataclass import dataclass
+from fairlead.explain.sockets import Listener
+from fairlead.service.decisions import EndpointState, endpoint_state
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, StatefulSet, DaemonSet or ReplicaSet, as far as the checks need it."""
+
+    kind: str
+    name: str
+    labels: Mapping[str, str]
+    """Labels of its Pods."""
+    replicas: int
+    failure: str = ""
+    """Message of its condition ReplicaFailure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    name: str
+    namespace: str
+    service: Service | None
+    port: str = ""
+    """Number or name of the port in question; empty: all ports."""
+    slices: Sequence[EndpointSlice] = ()
+    pods: Sequence[Pod] = ()
+    """Pods of the namespace."""
+    pods_elsewhere: Sequence[Pod] = ()
+    """Pods of other namespaces; read only if the selector matches no Pod."""
+    services: Sequence[Service] = ()
+    """Services of the namespace; of all namespaces if the Service does not exist."""
+    workloads: Sequence[Workload] = ()
+    events: Sequence[Event] = ()
+    """Events of the namespace, oldest first."""
+    nodes: Sequence[Node] = ()
+    policies: Sequence[NetworkPolicy] = ()
+    dns: Service | None = None
+    dns_slices: Sequence[EndpointSlice] = ()
+    sockets: Mapping[str, frozenset[Listener]]
+    """Listening sockets by the Pod's name; Pods whose sockets cannot be read are absent."""
+
+    @property
+    def found(self) -> Service:
+        """The Service. Only checks after the first may ask, which run only if the Service exists."""
+        assert self.service is not None
+        return self.service
+
+    @property
+    def ports(self) -> list[ServicePort]:
+        """The ports in question."""
+        return [one for one in self.found.spec.ports if self.port in ("", one.name, str(one.port))]
+
+    @property
+    def selected(self) -> list[Pod]:
+        """The Pods that the selector matches, without finished Pods."""
+        if self.found.spec.type == "ExternalName":
+            return []
+        return [pod for pod in matching(self.found.spec.selector, self.pods) if not is_finished(pod)]
+
+    @property
+    def ready_pods(self) -> list[Pod]:
+        """The selected Pods that are ready and not terminating."""
+        return [pod for pod in self.selected if is_ready(pod) and not pod.metadata.deletionTimestamp]
+
+    @property
+    def serving(self) -> list[Endpoint]:
+        """The endpoints to which connections go: the ready, or else the terminating that still serve."""
+        states = [(endpoint, _state(endpoint)) for piece in self.slices for endpoint in piece.endpoints]
+        ready = [endpoint for endpoint, state in states if state is EndpointState.READY]
+        return ready or [endpoint for endpoint, state in states if state is EndpointState.TERMINATING]
+
+    def events_of(self, kind: str, name: str) -> Iterator[Event]:
+        """Yields the events about one object, newest first."""
+        for event in reversed(self.events):
+            if event.involvedObject.kind == kind and event.involvedObject.name == name:
+                yield event
+
+    def kubectl(self, words: str) -> str:
+        """Returns the kubectl command in the Service's namespace."""
+        return f"kubectl {words}" + ("" if self.namespace == "default" else f" -n {self.namespace}")
+
+
+def matching(selector: Mapping[str, str], pods: Sequence[Pod]) -> list[Pod]:
+    """Returns the Pods that the selector matches; none if it is empty."""
+    wanted = selector.items()
+    return [pod for pod in pods if wanted and wanted <= pod.metadata.labels.items()]
+
+
+def render_labels(labels: Mapping[str, str]) -> str:
+    """Returns the labels as kubectl writes them: `app=web,tier=front`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
+
+
+def count(number: int, noun: str) -> str:
+    """Returns the number and the noun, in the plural unless the number is 1."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _state(endpoint: Endpoint) -> EndpointState:
+    conditions = endpoint.conditions
+    return endpoint_state(conditions.ready, conditions.serving, conditions.terminating)

@@ -1,0 +1,38 @@
+"""Every broken set-up of `setups/` gets its true cause as the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairlead.explain.report import render
+from fairlead.runtime.fake import run_jumping
+from tests.explain.world import explain, read
+
+SETUPS = sorted((Path(__file__).parent / "setups").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SETUPS, ids=lambda path: path.stem)
+def test_the_verdict_on_a_broken_set_up_is_its_true_cause(path: Path) -> None:
+    setup = read(path)
+    arguments = dict(zip(setup.why[1::2], setup.why[2::2], strict=True))
+    diagnosis = run_jumping(
+        explain(
+            setup.documents,
+            setup.why[0].removeprefix("svc/"),
+            namespace=arguments.get("-n", "default"),
+            port=arguments.get("--port", ""),
+        )
+    )
+    decisive = next(step for step in diagnosis.steps if step.finding is diagnosis.decisive)
+    text = render(diagnosis)
+    assert decisive.check.name == setup.expected["check"], f"{setup.sentence}\n{text}"
+    assert diagnosis.status.value == setup.expected.get("status", "fault"), text
+    assert setup.expected["cause"] in decisive.finding.cause, text
+    assert setup.expected.get("cure", "") in decisive.finding.cure, text
+
+
+def test_there_are_at_least_twenty_set_ups_of_all_stages() -> None:
+    assert len(SETUPS) >= 20

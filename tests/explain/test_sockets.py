@@ -1,0 +1,39 @@
+"""Listening sockets are read from the kernel's tables."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from fairlead.explain.sockets import Listener, describe, parse
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol", "file", "address"),
+    [
+        (socket.AF_INET, socket.SOCK_STREAM, "TCP", "tcp", "127.0.0.1"),
+        (socket.AF_INET, socket.SOCK_DGRAM, "UDP", "udp", "127.0.0.1"),
+        (socket.AF_INET, socket.SOCK_STREAM, "TCP", "tcp", "0.0.0.0"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "TCP", "tcp6", "::1"),
+    ],
+)
+def test_a_socket_of_this_process_is_in_the_kernels_table(
+    family: int, kind: int, protocol: str, file: str, address: str
+) -> None:
+    table = Path("/proc/net") / file
+    if family == socket.AF_INET6 and not table.exists():
+        pytest.skip("no IPv6 on this host")
+    with socket.socket(family, kind) as one:
+        one.bind((address, 0))
+        if kind == socket.SOCK_STREAM:
+            one.listen()
+        listener = Listener(protocol, address, one.getsockname()[1])
+        assert listener in list(parse(table.read_text(), protocol))
+        assert listener.loopback == (address != "0.0.0.0")
+
+
+def test_the_text_names_addresses_only_if_they_are_loopback() -> None:
+    sockets = [Listener("TCP", "0.0.0.0", 80), Listener("TCP", "::", 80), Listener("UDP", "127.0.0.1", 53)]
+    assert (describe(sockets), describe([])) == ("TCP 80, UDP 53 on 127.0.0.1", "nothing")
