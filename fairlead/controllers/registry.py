@@ -20,9 +20,11 @@ from fairlead.controllers.services.endpointslicemirroring import loop as mirrori
 from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
 from fairlead.controllers.workloads.disruption import loop as disruption_loop
+from fairlead.controllers.workloads.job import loop as job_loop
 from fairlead.controllers.workloads.replicaset import loop as replicaset_loop
 from fairlead.controllers.workloads.replicationcontroller import loop as replicationcontroller_loop
 from fairlead.controllers.workloads.statefulset import loop as statefulset_loop
+from fairlead.controllers.workloads.ttlafterfinished import loop as ttlafterfinished_loop
 from fairlead.runtime.loop import Controller
 
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
@@ -32,6 +34,8 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     daemonset_loop.controller,
     statefulset_loop.controller,
     disruption_loop.controller,
+    job_loop.controller,
+    ttlafterfinished_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

@@ -66,6 +66,8 @@ class World:
         self.client = client
         self.clock = clock
         self.broken_images: set[str] = set()
+        self.exit_codes: dict[str, int] = {}
+        """Exit codes of images whose pods end by themselves, a second after their start."""
         self.silent: set[str] = set()
         self.problems: list[str] = []
         self._nursery = nursery
@@ -121,6 +123,25 @@ class World:
             lambda: self.client.patch(
                 POD, pod.metadata.name, pod.metadata.namespace, patch={"status": status}, subresource="status"
             )
+        )
+
+        if pod.spec.containers[0].image in self.exit_codes:
+            await self._finish(pod, self.exit_codes[pod.spec.containers[0].image])
+
+    async def _finish(self, pod: Pod, code: int) -> None:
+        await asyncio.sleep(1)
+        ended = {"exitCode": code, "finishedAt": render_time(self.clock.now())}
+        status = {
+            "phase": "Failed" if code else "Succeeded",
+            "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": ended["finishedAt"]}],
+            "containerStatuses": [
+                {"name": pod.spec.containers[0].name, "state": {"terminated": ended}, "ready": False}
+                | {"image": "", "imageID": "", "restartCount": 0}
+            ],
+        }
+        meta = pod.metadata
+        await self._try(
+            lambda: self.client.patch(POD, meta.name, meta.namespace, patch={"status": status}, subresource="status")
         )
 
     async def _end(self, pod: Pod) -> None:

@@ -21,6 +21,5 @@ JOB: Kind[Job] = declare(
         categories=("all",),
         status=True,
         generation=True,
-        inert="no component of this cluster runs Jobs yet: the Job is stored and its pods are not created",
     ),
 )

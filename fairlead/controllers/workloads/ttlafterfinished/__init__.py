@@ -1,0 +1,1 @@
+"""Deletes finished Jobs after their `ttlSecondsAfterFinished`."""
