@@ -13,20 +13,24 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Any, NoReturn
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
+from fairlead.cli.lookups import list_services, list_slices
+from fairlead.cli.services import published_ports
 from fairlead.cli.table import render, render_table
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster import userconfig
 from fairlead.cmd.cluster.flags import add_kubeconfig_flag
+from fairlead.cmd.cluster.guess import running_names
 from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process import kubectl
+from fairlead.cmd.process.kubectl import typed as typed_kubectl
 from fairlead.cmd.process.nodeentry import holder, run_in_node
 from fairlead.cmd.process.starting import Life, start_cluster
 from fairlead.cmd.process.stopping import stop_cluster
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     _show_answers(paths, config.api_port, places, pods)
     _show_tables(api)
-    _show_next(name, paths)
+    _show_next(name, paths, api)
     return 0
 
 
@@ -187,15 +191,38 @@ def _show_tables(api: Api) -> None:
         print(f"\n$ {command}\n{table}")
 
 
-def _show_next(name: str, paths: Paths) -> None:
-    typed = program()
+def _show_next(name: str, paths: Paths, api: Api) -> None:
+    typed, kubectl = program(), typed_kubectl()
+    option = "" if running_names() == [name] else f" --name {name}"
     env = "" if userconfig.has_context(paths) else f'  eval "$({typed} env --name {name})"\n'
+    print("\nThe cluster stays up. Reach its Services from here:\n")
+    print(render(["SERVICE", "COMMAND"], _ways(api, f"{typed} shell{option} node2")))
     print(f"""
-The cluster stays up. What to try next:
+Pods reach each other and the Services; they have no way to the Internet. What to try next:
 
-{env}  {kubectl.typed()} scale deployment webui --replicas 5 && {kubectl.typed()} get ep webui-svc
-  {typed} shell --name {name} node2 -- bash -c 'exec 3<>/dev/tcp/10.96.10.100/80; echo GET / >&3; cat <&3'
-  curl 127.0.0.1:30200
-  {typed} open --name {name} svc/loadbalancer-service
-  {typed} status --name {name}
-  {typed} down --name {name}""")
+{env}  {kubectl} scale deployment webui --replicas 5 && {kubectl} get ep webui-svc
+  {typed} open{option} svc/loadbalancer-service
+  {typed} services{option}
+  {typed} logs{option} --tail 20
+  {typed} down{option}""")
+
+
+def _ways(api: Api, shell: str) -> list[list[str]]:
+    """Returns each Service with the command that reaches it: on this machine if it is published, else on a node."""
+    services = list_services(api, "default")
+    urls = {port.name: port.url for port in published_ports(services, list_slices(api, "default")) if port.url}
+    ways = []
+    for service in services:
+        name, address = service["metadata"]["name"], service["spec"]["clusterIP"]
+        if name in urls:
+            ways.append([name, f"curl {urls[name]}"])
+        elif service["spec"].get("selector"):
+            ways.append([name, f"{shell} {_get(address, service['spec']['ports'][0]['port'])}"])
+    return sorted(ways)
+
+
+def _get(address: str, port: int) -> str:
+    """Returns a command that fetches a page; bash does it if curl is missing."""
+    if which("curl"):
+        return f"curl {address}" if port == 80 else f"curl {address}:{port}"
+    return f"bash -c 'exec 3<>/dev/tcp/{address}/{port}; echo GET / >&3; cat <&3'"

@@ -14,6 +14,7 @@ from tests.cluster.support import ROOT, Cluster, new_cluster
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 REQUESTS = 300
+SERVICES = ["clusterip-service", "loadbalancer-service", "nodeport-service", "webui-svc"]
 
 
 def demo(cluster: Cluster) -> str:
@@ -31,6 +32,14 @@ def counts(output: str) -> list[list[int]]:
     return [[int(cell) for cell in line.split()] for line in lines]
 
 
+def ways_in(output: str) -> list[tuple[str, str]]:
+    """Returns the Services and the commands that reach them, from the end of the output."""
+    table = output.partition("Reach its Services from here:")[2].partition("Pods reach each other")[0]
+    found = re.findall(r"^([a-z]\S+) {2,}(\S.*)$", table, re.MULTILINE)
+    assert [name for name, _ in found] == SERVICES
+    return found
+
+
 @pytest.mark.parametrize("who", ["root", "user"] if os.getuid() == 0 else ["user"])
 def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
     with new_cluster(who) as cluster:
@@ -46,6 +55,10 @@ def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
             assert f"$ kubectl {command}\nNAME " in output
         assert f'context "fairlead-{cluster.name}" in {cluster.user_kubeconfig}' in output
         assert f"env --name {cluster.name}" not in output
+        for name, command in ways_in(output):
+            page = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", command])
+            assert page.returncode == 0, (name, page.stderr)
+            assert "Pod webui-" in page.stdout, (name, page.stdout)
         assert cluster.status()["ready"]
         first = cluster.status()["pid"]
         assert demo(cluster).startswith("starting afresh")
