@@ -355,6 +355,29 @@ def test_a_daemon_set_is_updated_rolled_back_and_deleted_with_its_history() -> N
     in_world(story)
 
 
+def test_a_revision_of_another_client_is_left_alone_until_the_set_changes() -> None:
+    async def story(world: World) -> None:
+        await world.client.create(DAEMON_SET, fresh())
+        await asyncio.sleep(2)
+        (revision,) = (await world.client.list(CONTROLLER_REVISION)).items
+        labels = revision.metadata.labels | {"controller-revision-hash": "copy"}
+        owners = revision.metadata.ownerReferences
+        meta = ObjectMeta(name="agent-copy", namespace="default", labels=labels, ownerReferences=owners)
+        copy = msgspec.structs.replace(revision, metadata=meta, revision=2)
+        await world.client.create(CONTROLLER_REVISION, copy)
+        await asyncio.sleep(2)
+        assert len((await world.client.list(CONTROLLER_REVISION)).items) == 2
+        await set_image(world, "nginx:1.15")
+        await asyncio.sleep(5)
+        revisions = (await world.client.list(CONTROLLER_REVISION)).items
+        assert sorted(found.revision for found in revisions) == [1, 2, 3]
+        await world.client.delete(CONTROLLER_REVISION, "agent-copy", "default")
+        await asyncio.sleep(2)
+        assert {p.spec.containers[0].image for p in await world.pods()} == {"nginx:1.15"}
+
+    in_world(story)
+
+
 def test_pods_of_an_update_are_never_all_gone_while_the_api_fails_at_times() -> None:
     async def story(world: World) -> None:
         await world.client.create(DAEMON_SET, fresh())

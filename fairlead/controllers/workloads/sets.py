@@ -90,7 +90,7 @@ class Sets(ABC, Generic[T]):
         caches = self._caches = _Caches(self.context, self._kind)
         caches.sets.add_handler(lambda key, old, new: self.controller.queue.add(key))
         caches.pods.add_handler(self._on_owned)
-        caches.revisions.add_handler(self._on_owned)
+        caches.revisions.add_handler(self._on_revision)
         self.followed()
 
     def _on_owned(self, key: str, old: Object | None, new: Object | None) -> None:
@@ -102,6 +102,14 @@ class Sets(ABC, Generic[T]):
                 self._queue_adopters(obj)
             elif owner.kind == self._kind.kind:
                 self.controller.queue.add(join_key(obj.metadata.namespace, owner.name))
+
+    def _on_revision(self, key: str, old: ControllerRevision | None, new: ControllerRevision | None) -> None:
+        """Queues the set if a revision is gone or has another owner. As in upstream, one that another client made
+        changes nothing until the set is due for another reason."""
+        is_kept = new is not None and controller_of(new.metadata) is not None
+        if is_kept and (old is None or _owners(old) == _owners(new)):
+            return
+        self._on_owned(key, old, new)
 
     def _queue_adopters(self, obj: Object) -> None:
         """Queues the sets that may adopt an object without an owner."""
@@ -124,4 +132,11 @@ class Sets(ABC, Generic[T]):
         if plan:
             self.applied(obj, plan)
             await self._applier.apply(plan)
+            written = [write.kind for write in plan.create] + [write.kind for write in plan.update]
+            if CONTROLLER_REVISION in written:
+                self.controller.queue.add(key)  # the plan ended with the history: the rest follows
         return plan.retry_after
+
+
+def _owners(obj: Object | None) -> object:
+    return obj.metadata.ownerReferences if obj is not None else None
