@@ -17,6 +17,7 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints import loop as endpoints_loop
 from fairlead.controllers.services.endpointslice import loop as endpointslice_loop
 from fairlead.controllers.services.endpointslicemirroring import loop as mirroring_loop
+from fairlead.controllers.workloads.cronjob import loop as cronjob_loop
 from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
 from fairlead.controllers.workloads.disruption import loop as disruption_loop
@@ -35,6 +36,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     statefulset_loop.controller,
     disruption_loop.controller,
     job_loop.controller,
+    cronjob_loop.controller,
     ttlafterfinished_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,

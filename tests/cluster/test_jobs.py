@@ -1,4 +1,4 @@
-"""Jobs of a real cluster, by kubectl, as their documentation shows them."""
+"""Jobs and CronJobs of a real cluster, by kubectl, as their documentation shows them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ spec:
     spec:
       restartPolicy: Never
       containers: [{name: work, image: busybox, command: [sh, -c, "sleep 0.5; echo done $JOB_COMPLETION_INDEX"]}]
+"""
+
+CRON = """
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tick}
+spec:
+  schedule: "* * * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: work, image: busybox, command: [echo, tick]}]
 """
 
 
@@ -85,3 +99,20 @@ def test_a_running_job_is_suspended_and_resumed(kubectl: Kubectl) -> None:
     until("it runs again", lambda: status_of(kubectl, "long").get("ready") == 1)
     assert status_of(kubectl, "long").get("failed", 0) == 0
     kubectl("delete job long --timeout=60s")
+
+
+def test_a_cron_job_creates_jobs_by_its_schedule_and_by_hand(kubectl: Kubectl) -> None:
+    made = kubectl("apply -f -", CRON)
+    assert "created" in made
+    kubectl("create job by-hand --from=cronjob/tick")
+    kubectl("wait --for=condition=complete job/by-hand --timeout=60s")
+    until("a Job by the schedule", lambda: "Created job tick-" in kubectl("describe cronjob tick"), limit_s=120)
+    until("its success", lambda: kubectl("get cronjob tick -o jsonpath={.status.lastSuccessfulTime}") != "")
+    kubectl("delete cronjob tick --timeout=60s")
+    until("its Jobs are gone", lambda: kubectl("get jobs -o name") == "")
+
+
+def test_a_cron_job_is_created_by_kubectl(kubectl: Kubectl) -> None:
+    assert "Warning" not in kubectl("create cronjob daily --image=busybox --schedule=@daily -- true")
+    assert "@daily" in kubectl("get cronjob daily")
+    kubectl("delete cronjob daily --timeout=60s")

@@ -22,6 +22,5 @@ CRON_JOB: Kind[CronJob] = declare(
         categories=("all",),
         status=True,
         generation=True,
-        inert="no component of this cluster runs CronJobs yet: the CronJob is stored and creates no Jobs",
     ),
 )

@@ -1,0 +1,1 @@
+"""Creates the Jobs of CronJobs at the times of their schedules, and deletes old ones."""
