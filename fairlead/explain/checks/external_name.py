@@ -18,9 +18,8 @@ def find(s: Snapshot) -> Finding | None:
         return fault(
             looked_at,
             f"externalName {target} is an IP address: DNS answers with a CNAME record, which needs a host name",
-            cure=s.kubectl(
-                f"explain service.spec.externalName  # or a Service without selector and a slice for {target}"
-            ),
+            cure=s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"externalName":"HOST"}}}}\'')
+            + f"  # HOST: a DNS name of {target}",
         )
     same = f"{s.name}.{s.namespace}.svc"
     if target.rstrip(".").startswith(same):
