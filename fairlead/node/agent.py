@@ -190,7 +190,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(deps, inventory)
     meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
-    api = KubeletApi(settings, agent.find, agent.pods, zygote=line, traffic=traffic, meter=meter, clock=clock)
+    api = KubeletApi(settings, agent, zygote=line, traffic=traffic, meter=meter, clock=clock)
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:

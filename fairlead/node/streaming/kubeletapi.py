@@ -16,7 +16,7 @@ from typing import cast
 
 from aiohttp import web
 
-from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.kind import POD
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
@@ -34,7 +34,7 @@ from fairlead.node.streaming.execsession import ExecRequest, ExecSession
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import StreamOptions
-from fairlead.node.streaming.target import FindPod, StreamedPod
+from fairlead.node.streaming.target import NodePods, StreamedPod
 from fairlead.node.usage.meter import Meter
 from fairlead.node.usage.model import PROMETHEUS, metrics, summary
 from fairlead.runtime import serving
@@ -49,8 +49,7 @@ class KubeletApi:
     def __init__(
         self,
         settings: NodeSettings,
-        find: FindPod,
-        pods: Callable[[], list[Pod]],
+        pods: NodePods,
         *,
         zygote: ZygoteClient,
         traffic: Traffic,
@@ -58,7 +57,6 @@ class KubeletApi:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._find = find
         self._pods = pods
         self._zygote = zygote
         self._traffic = traffic
@@ -96,7 +94,7 @@ class KubeletApi:
 
     def _worker(self, request: web.Request) -> StreamedPod:
         where = request.match_info
-        worker = self._find(where["namespace"], where["pod"])
+        worker = self._pods.find(where["namespace"], where["pod"])
         if worker is None:
             raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
         return worker
@@ -111,7 +109,7 @@ class KubeletApi:
 
     async def _list_pods(self, _: web.Request) -> web.Response:
         head = {"kind": POD.list_kind, "apiVersion": POD.api_version, "metadata": {}}
-        return web.Response(body=encode(head | {"items": self._pods()}), content_type="application/json")
+        return web.Response(body=encode(head | {"items": self._pods.pods()}), content_type="application/json")
 
     async def _summary(self, _: web.Request) -> web.Response:
         return web.json_response(summary(await self._meter.measure()))
