@@ -19,7 +19,7 @@ class Status(Enum):
 class Finding:
     status: Status
     looked_at: str
-    """What the check read, in a few words; for OK also what the check saw."""
+    """Objects that the check read, in a few words; for OK also their state."""
     cause: str = ""
     """A clause without a full stop; empty only for OK."""
     evidence: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ def parse(text: str, protocol: str) -> Iterator[Listener]:
 
 
 def describe(listeners: Iterable[Listener]) -> str:
-    """Returns a list such as `TCP 8080, UDP 53 on 127.0.0.1`; "nothing" if there are none."""
+    """Returns a list such as `TCP 8080, UDP 53 on 127.0.0.1`; "nothing" for an empty list."""
     texts = (f"{one.protocol} {one.port}" + (f" on {one.address}" if one.loopback else "") for one in sorted(listeners))
     return ", ".join(dict.fromkeys(texts)) or "nothing"
 

@@ -1,4 +1,4 @@
-"""`fairlead why` on a running cluster: it reads the sockets of the Pods, also as an ordinary user."""
+"""The command `fairlead why` on a running cluster: it reads the Pods' sockets, also as an ordinary user."""
 
 from __future__ import annotations
 

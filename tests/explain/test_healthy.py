@@ -1,4 +1,4 @@
-"""On healthy worlds `why` never claims a fault."""
+"""`why` never claims a fault on a healthy world."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The checks, one a module, in the order of a connection's path. `CHECKS` declares each of them.
 
-A check returns None if it does not concern the Service. A fault is claimed by the check of its own cause only: the
+A check returns None if it does not concern the Service. A fault is claimed by one check only, that of its cause: the
 checks of endpoints and Pods look at what their predecessors found in order.
 """
 

@@ -1,4 +1,4 @@
-"""Traffic policy Local: nodes without an endpoint of their own drop the connection."""
+"""Traffic policy Local: nodes without a local endpoint drop the connection."""
 
 from __future__ import annotations
 
