@@ -318,6 +318,25 @@ async def test_a_definition_is_deleted_after_its_objects(api: Api) -> None:
 
 
 @story
+async def test_finalizers_of_custom_objects_and_definitions_need_no_prefix(api: Api) -> None:
+    await define(api)
+    held = crontab("held")
+    held["metadata"]["finalizers"] = ["cleanup.example.com", "hold"]
+    assert (await api.ok("POST", OBJECTS, held))["metadata"]["finalizers"] == ["cleanup.example.com", "hold"]
+    await api.ok("DELETE", f"{DEFINITIONS}/{NAME}")
+    labels = {"metadata": {"labels": {"a": "b"}}}
+    changed = await api.ok("PATCH", f"{DEFINITIONS}/{NAME}", labels, content_type=MERGE)
+    assert changed["metadata"]["labels"] == {"a": "b"}
+    await api.ok("PATCH", f"{OBJECTS}/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
+    await gone(api, f"{DEFINITIONS}/{NAME}")
+    wrong = {"metadata": {"name": "x", "finalizers": ["hold"]}}
+    maps = "/api/v1/namespaces/default/configmaps"
+    assert (await api.error("POST", maps, {"apiVersion": "v1", "kind": "ConfigMap", **wrong})).code == 422
+    leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    await api.ok("POST", leases, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **wrong})
+
+
+@story
 async def test_definitions_and_objects_survive_a_restart(api: Api) -> None:
     await define(api)
     await api.ok("POST", OBJECTS, crontab(cron="1 1"))

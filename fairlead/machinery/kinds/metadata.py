@@ -57,7 +57,7 @@ def check_metadata(kind: Kind[Any], meta: Meta) -> list[FieldError]:
     if meta.ownerReferences:
         errors += check_owners(meta.ownerReferences, "metadata.ownerReferences")
     if meta.finalizers:
-        errors += check_finalizers(meta.finalizers, "metadata.finalizers")
+        errors += check_finalizers(meta.finalizers, "metadata.finalizers", qualified=kind.qualified_finalizers)
     return errors
 
 
@@ -116,12 +116,12 @@ def check_owners(owners: Sequence[Owner], path: str) -> Iterator[FieldError]:
         controller = owner if owner.controller else controller
 
 
-def check_finalizers(finalizers: Sequence[str], path: str) -> Iterator[FieldError]:
+def check_finalizers(finalizers: Sequence[str], path: str, *, qualified: bool) -> Iterator[FieldError]:
     for finalizer in finalizers:
         texts = names.qualified_name(finalizer)
         for text in texts:
             yield invalid(path, finalizer, text)
-        if not texts and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        if qualified and not texts and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             yield invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         yield invalid(path, list(finalizers), "finalizer orphan and foregroundDeletion cannot be both set")

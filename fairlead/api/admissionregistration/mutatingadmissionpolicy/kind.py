@@ -146,6 +146,7 @@ define(
     Strategy(
         type=MutatingAdmissionPolicy,
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=(
             NAME,
             Column(

@@ -51,6 +51,7 @@ define(
     Strategy(
         type=MutatingAdmissionPolicyBinding,
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=BINDING_COLUMNS,
         default=_default,
         rules=_rules,

@@ -59,6 +59,7 @@ define(
     Strategy(
         type=MutatingWebhookConfiguration,
         unconditional_update=False,
+        qualified_finalizers=False,
         changes_generation=webhooks_differ,
         columns=COLUMNS,
         default=_default,

@@ -225,6 +225,7 @@ define(
     Strategy(
         type=ValidatingAdmissionPolicy,
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=(
             NAME,
             Column(

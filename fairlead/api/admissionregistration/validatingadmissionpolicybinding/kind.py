@@ -74,6 +74,7 @@ define(
     Strategy(
         type=ValidatingAdmissionPolicyBinding,
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=BINDING_COLUMNS,
         default=_default,
         rules=_rules,

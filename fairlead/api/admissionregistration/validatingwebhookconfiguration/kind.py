@@ -38,6 +38,7 @@ define(
     Strategy(
         type=ValidatingWebhookConfiguration,
         unconditional_update=False,
+        qualified_finalizers=False,
         changes_generation=webhooks_differ,
         columns=COLUMNS,
         default=_default,

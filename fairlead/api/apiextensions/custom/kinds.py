@@ -99,6 +99,7 @@ def _kind(
         deprecation=_deprecation(crd, version),
         status_leaves=_LEAVES,
         name_rule="path-segment",
+        qualified_finalizers=False,
         scale_fields=_scale_fields(scale) if scale is not None else ScaleFields(),
     )
 

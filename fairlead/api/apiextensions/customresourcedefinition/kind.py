@@ -116,6 +116,7 @@ define(
         transition=transition,
         warnings=_warnings,
         unconditional_update=False,
+        qualified_finalizers=False,
         blocks_deletion=_blocks_deletion,
         mark_deleted=_mark_deleted,
     ),

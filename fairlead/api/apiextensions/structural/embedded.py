@@ -71,7 +71,7 @@ def _metadata_errors(tree: Any, path: str) -> Iterator[FieldError]:
         yield invalid(f"{path}.namespace", meta.namespace, text)
     yield from check_labels(meta.labels, f"{path}.labels")
     yield from check_annotations(meta.annotations, f"{path}.annotations")
-    yield from check_finalizers(meta.finalizers, f"{path}.finalizers")
+    yield from check_finalizers(meta.finalizers, f"{path}.finalizers", qualified=False)
 
 
 def coerce(value: Any, node: Node | None) -> None:

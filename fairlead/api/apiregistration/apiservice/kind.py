@@ -179,6 +179,7 @@ define(
         type=APIService,
         name_rule="path-segment",
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=(
             NAME,
             Column("Service", _server, doc="Service that hosts this API endpoint, or Local."),

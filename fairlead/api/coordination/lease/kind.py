@@ -67,6 +67,7 @@ LEASE = Kind(
     singular="lease",
     rules=_rules,
     unconditional_update=False,
+    qualified_finalizers=False,
     columns=(
         NAME,
         Column(

@@ -96,6 +96,7 @@ define(
         type=RuntimeClass,
         created_by_update=True,
         unconditional_update=False,
+        qualified_finalizers=False,
         columns=(
             NAME,
             Column("Handler", lambda found, _: found.handler, doc="Name of the runtime's configuration on the nodes."),
