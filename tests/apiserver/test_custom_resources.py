@@ -306,7 +306,15 @@ async def test_a_definition_is_deleted_after_its_objects(api: Api) -> None:
     assert deleted["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
     assert deleted["status"]["conditions"][-1]["reason"] == "InstanceDeletionPending"
     await gone(api, f"{OBJECTS}/a")
-    assert (await api.error("POST", OBJECTS, crontab("new"))).code == 405
+    for method, path, media, query in (
+        ("POST", OBJECTS, "application/json", {}),
+        ("PATCH", f"{OBJECTS}/new", APPLY, {"fieldManager": "me"}),
+    ):
+        error = await api.error(method, path, crontab("new"), content_type=media, query=query)
+        assert (error.code, error.message) == (
+            403,
+            f'crontabs.{GROUP} "new" is forbidden: create not allowed while custom resource definition is terminating',
+        )
     crd = await api.ok("GET", f"{DEFINITIONS}/{NAME}")
     assert crd["status"]["conditions"][-1]["reason"] == "InstanceDeletionInProgress"
     await api.ok("PATCH", f"{OBJECTS}/held", {"metadata": {"finalizers": None}}, content_type=MERGE)

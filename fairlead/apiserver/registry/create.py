@@ -26,7 +26,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kinds.checks import check, check_metadata
 from fairlead.machinery.kinds.kind import Kind
-from fairlead.machinery.values.status import StatusError, invalid_object
+from fairlead.machinery.values.status import StatusError, forbidden_object, invalid_object
 from fairlead.runtime.client import Request
 
 _NAME_TRIES = 8
@@ -62,6 +62,8 @@ class Creator:
         """Creates a decoded object and takes it over. Raises StatusError. The manager of the options owns the
         fields, unless `owners` is given."""
         kind, now = target.resource.kind, self._clock.now()
+        if kind.closed:
+            raise forbidden_object(kind.plural, kind.group, obj.metadata.name, kind.closed)
         begin_create(obj)
         obj = kind.default(obj)
         kind.default_times(obj, now)

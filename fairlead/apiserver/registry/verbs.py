@@ -79,7 +79,7 @@ class Verbs:
         if target.subresource:
             return await self.subresources.handle(call)
         handler = _VERBS.get(info.verb)
-        if handler is None or info.verb not in target.resource.kind.verbs or not _fits(info, target):
+        if handler is None or not _serves(target.resource.kind, info.verb) or not _fits(info, target):
             raise method_not_allowed()
         negotiated(target.resource.kind, request, stream=info.verb == "watch")  # refuses before anything is written
         if target.resource.kind.answered:
@@ -155,6 +155,11 @@ class Verbs:
 
 _ONE_NEW = "\0"
 """A name that no object has."""
+
+
+def _serves(kind: Kind[Any], verb: str) -> bool:
+    """Returns whether the kind has the verb. A create of a closed kind is refused later, with the reason."""
+    return verb in kind.verbs or (verb == "create" and bool(kind.closed))
 
 
 def _fits(info: RequestInfo, target: Target) -> bool:

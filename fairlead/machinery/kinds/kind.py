@@ -327,6 +327,8 @@ class Strategy(Generic[T]):
     """Field selectors beyond `metadata.name` and `metadata.namespace`."""
     warnings: Callable[[T], Iterable[str]] = _no_texts
     """Texts for `Warning` headers on create and update."""
+    closed: str = ""
+    """The reason why objects cannot be created now; empty if they can be."""
     qualified_finalizers: bool = True
     """True if a finalizer needs a prefix (`example.com/name`) unless it is one of the standard ones."""
     name_rule: str = "subdomain"

@@ -29,6 +29,7 @@ Read = Callable[[str], dict[str, Any]]
 
 _INT32 = (1 << 31) - 1
 _NO_CREATE = tuple(verb for verb in VERBS if verb != "create")
+_TERMINATING = "create not allowed while custom resource definition is terminating"
 _BLOCKING = frozenset(("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"))
 _NOT_CHECKED = (
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
@@ -85,6 +86,7 @@ def _kind(
         status=status,
         scale=scale is not None,
         verbs=_NO_CREATE if terminating else VERBS,
+        closed=_TERMINATING if terminating else "",
         generation=True,
         conversion=_conversion(codec, hub) if hub is not None else None,
         remote=remote,
