@@ -15,7 +15,7 @@ _MANY = 100
 
 
 class InvalidScheduleError(Exception):
-    """A schedule that has no times."""
+    """A schedule without times."""
 
 
 @dataclass(frozen=True, slots=True)

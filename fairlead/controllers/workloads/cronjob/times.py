@@ -14,7 +14,7 @@ from fairlead.api.batch.cronjob.schedule import Interval, Schedule
 from fairlead.base.instant import Instant
 
 _YEARS = 5
-"""A schedule without a time in so many years has none, as upstream: 30 February."""
+"""The search ends after so many years, as upstream: 30 February never comes."""
 
 
 def zone_of(name: str | None) -> tzinfo | None:
@@ -28,7 +28,7 @@ def zone_of(name: str | None) -> tzinfo | None:
 
 
 def next_time(schedule: Schedule | Interval, after: Instant, zone: tzinfo) -> Instant | None:
-    """Returns the first time of the schedule after a time; None if there is none."""
+    """Returns the first time of the schedule after a time; None if the search finds nothing."""
     if isinstance(schedule, Interval):
         return Instant(math.floor(after) + max(1, math.floor(schedule.seconds)))
     at = (math.floor(after) // 60 + 1) * 60

@@ -103,7 +103,7 @@ class Case:
 
     @cached_property
     def awaiting_replacement(self) -> dict[int, Pod]:
-        """Returns the last failed pod of each index that has no other pod. It stays until its replacement carries its
+        """Returns the last failed pod of each index without another pod. It stays until its replacement carries its
         number of failures."""
         result: dict[int, Pod] = {}
         if not self.per_index:

@@ -95,7 +95,7 @@ def _pending(case: Case, count: int) -> list[int]:
 
 
 def _by_index(case: Case, count: int) -> Change:
-    """Returns the indexes whose own wait is over; if there are none, the end of the shortest wait."""
+    """Returns the indexes whose own wait is over, and the end of the shortest other wait."""
     pending = _pending(case, count)
     due = {index: _index_due(case.awaiting_replacement.get(index)) for index in pending}
     ready = tuple(index for index in pending if due[index] <= case.now)

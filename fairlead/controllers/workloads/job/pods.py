@@ -38,7 +38,7 @@ def is_indexed(job: Job) -> bool:
 
 
 def index_of(job: Job, pod: Pod) -> int | None:
-    """Returns the pod's completion index; None if it has none, or one that the Job does not have."""
+    """Returns the pod's completion index; None if the pod lacks one, or the Job does not have that index."""
     text = pod.metadata.annotations.get(INDEX, "")
     return int(text) if text.isdecimal() and int(text) < (job.spec.completions or 0) else None
 

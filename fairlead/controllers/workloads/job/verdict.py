@@ -44,7 +44,7 @@ def completed(case: Case) -> JobCondition | None:
 
 
 def deadline_of(case: Case) -> Instant | None:
-    """Returns when the Job fails by `activeDeadlineSeconds`; None if there is no limit or the Job is suspended."""
+    """Returns when the Job fails by `activeDeadlineSeconds`; None without a limit or for a suspended Job."""
     limit, start = case.job.spec.activeDeadlineSeconds, case.job.status.startTime
     if limit is None or case.suspended:
         return None
