@@ -55,6 +55,19 @@ async def test_a_definition_is_established_and_its_kind_served_and_discovered_at
 
 
 @story
+async def test_the_older_openapi_describes_a_kind_with_unknown_fields_as_any_object(api: Api) -> None:
+    openapi = {"type": "object", "description": "Anything.", "x-kubernetes-preserve-unknown-fields": True}
+    await define(api, version(openapi=openapi))
+    older = (await api.ok("GET", "/openapi/v2"))["definitions"]["com.example.stable.v1.CronTab"]
+    gvk = {"group": GROUP, "version": "v1", "kind": "CronTab"}
+    assert older == {"type": "object", "x-kubernetes-group-version-kind": [gvk]}
+    newer = (await api.ok("GET", f"/openapi/v3/apis/{GROUP}/v1"))["components"]["schemas"]
+    described = newer["com.example.stable.v1.CronTab"]
+    assert described["description"] == "Anything."
+    assert described["properties"]["apiVersion"]["description"].startswith("APIVersion defines ")
+
+
+@story
 async def test_objects_are_pruned_and_get_defaults(api: Api) -> None:
     await define(api)
     made = await api.ok(

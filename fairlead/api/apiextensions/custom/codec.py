@@ -86,7 +86,7 @@ class CustomCodec(UnstructuredCodec):
             "kind": {"type": "string", "description": "Kind of the object, in CamelCase; cannot be changed."},
             "apiVersion": {
                 "type": "string",
-                "description": "API group and version of the schema in which the object is written.",
+                "description": "APIVersion defines the API group and version of the object's schema.",
             },
             "metadata": {
                 "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],

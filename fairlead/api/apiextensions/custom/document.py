@@ -101,10 +101,10 @@ def reversed_package(group: str, version: str) -> str:
 
 def openapi_tree(schema: Tree, header: Tree, *, v2: bool) -> Tree:
     """Returns the schema as OpenAPI publishes it. `header` are the properties of every object; version 2 lacks what the
-    older form cannot say."""
-    tree = _for_v2(schema) if v2 else schema
+    older form cannot say, and all of an object that keeps unknown fields."""
     if v2 and schema.get(PRESERVE):
-        tree = {key: value for key, value in tree.items() if key != "properties"}
+        return {"type": "object"}
+    tree = _for_v2(schema) if v2 else schema
     properties = {**(tree.get("properties") or {}), **header}
     return {**tree, "type": "object", "properties": dict(sorted(properties.items()))}
 
