@@ -24,7 +24,7 @@ from tests.slowness import Slowness
 os.environ["FAIRLEAD_UPSTREAM"] = "none"
 """The clusters of tests send no queries to outside resolvers."""
 os.environ["FAIRLEAD_REGISTRIES"] = "none"
-"""The clusters of tests pull no images, unless a test has a registry of its own."""
+"""The clusters of tests pull no images, unless a test runs its registry."""
 os.environ.pop("FAIRLEAD_NAME", None)
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 """Otherwise gRPC, which the etcd store brings into this process, starts threads in the children that tests fork,

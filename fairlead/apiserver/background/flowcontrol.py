@@ -66,9 +66,9 @@ class FlowControl:
         """Creates the objects of a new cluster."""
         from fairlead.apiserver.background.initialflow import prepared
 
+        resources = {resource.kind.kind: resource for resource in (self._schemas, self._levels)}
         for obj in prepared(render_time(self._clock.now())):
-            resource = self._schemas if obj.kind == FLOW_SCHEMA.kind else self._levels
-            await self._creator.insert_known(Target(resource), obj)
+            await self._creator.insert_known(Target(resources[obj.kind]), obj)
 
     async def sync_each(self) -> None:
         """Does what `sync` does for objects of any state. Raises StatusError."""
