@@ -30,6 +30,7 @@ demo: venv host ## a running cluster, and proof on the screen
 
 test: venv host ## all tests
 	@tools/host-packages test $(PYTHON)
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements-test.lock
 	$(BIN)/python -m pytest -q
 
 test-fast: venv ## the pure tests (no kernel, cluster or root), under a minute, with branch coverage

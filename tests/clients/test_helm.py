@@ -1,6 +1,6 @@
 """Helm, by the package `helm-python-sdk`, which wraps Helm's own library.
 
-The development environment does without the package, because it takes 255 MB: pip install helm-python-sdk.
+`make test` installs the package; `make venv` does not, because it takes 255 MB.
 """
 
 from __future__ import annotations

@@ -72,10 +72,7 @@ class CronJobSpec(Record):
     suspend: (
         Annotated[bool, Doc("Set to true to create no further Jobs; running Jobs continue; default false.")] | None
     ) = None
-    timeZone: (
-        Annotated[str, Doc("Name of the schedule's time zone, such as Europe/Paris; default: UTC.")]
-        | None
-    ) = None
+    timeZone: Annotated[str, Doc("Name of the schedule's time zone, such as Europe/Paris; default: UTC.")] | None = None
 
 
 class CronJobStatus(Record):
