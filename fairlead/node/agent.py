@@ -60,11 +60,6 @@ class Agent:
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return self._workers.get(self._by_name.get((namespace, name), ""))
 
-    def pods(self) -> list[Pod]:
-        """Returns the Pods of this node as the API server last told them, ordered by namespace and name."""
-        items = self._deps.pods.items
-        return [items[key] for key in sorted(items)]
-
     async def sync(self) -> None:
         """Follows the API's pods until cancelled, once the API has said which there are."""
         await self._deps.pods.synced.wait()
@@ -190,7 +185,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     agent = Agent(deps, inventory)
     meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
-    api = KubeletApi(settings, agent, zygote=line, traffic=traffic, meter=meter, clock=clock)
+    api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, meter=meter, clock=clock)
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:

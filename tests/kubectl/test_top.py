@@ -22,16 +22,6 @@ spec:
 """
 
 
-LISTED = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: listed}
-spec:
-  nodeName: node1
-  containers: [{name: idle, image: busybox, command: [sleep, "1000000"]}]
-"""
-
-
 def cells(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
@@ -72,19 +62,3 @@ def test_the_nodes_answer_as_kubelets_do(kubectl: Kubectl) -> None:
     assert summary["node"]["cpu"]["usageCoreNanoSeconds"] > 0
     metrics = kubectl("get", "--raw", "/api/v1/nodes/node1/proxy/metrics/resource")
     assert "# TYPE node_cpu_usage_seconds_total counter" in metrics
-
-
-def test_a_node_lists_its_pods_as_kubelets_do(kubectl: Kubectl) -> None:
-    (kubectl.manifests / "listed.yaml").write_text(LISTED)
-    kubectl("apply", "-f", "listed.yaml")
-    try:
-        kubectl("wait", "--for=condition=Ready", "pod/listed", timeout_s=90)
-        pod = json.loads(kubectl("get", "pod", "listed", "-o", "json"))
-        answer = json.loads(kubectl("get", "--raw", "/api/v1/nodes/node1:10250/proxy/pods"))
-    finally:
-        kubectl("delete", "-f", "listed.yaml", "--now")
-    assert (answer["kind"], answer["apiVersion"]) == ("PodList", "v1")
-    [listed] = [one for one in answer["items"] if one["metadata"]["name"] == "listed"]
-    assert listed["metadata"]["uid"] == pod["metadata"]["uid"]
-    assert listed["spec"]["nodeName"] == "node1"
-    assert all(one["spec"]["nodeName"] == "node1" for one in answer["items"])

@@ -1,4 +1,4 @@
-"""The node's own API on port 10250: Pods, container logs, exec, attach, port-forward and usage, for the API server.
+"""The node's own API on port 10250: container logs, exec, attach, port-forward and usage, for the API server alone.
 
 The TLS context of the settings requires a client certificate. A client with a certificate of the cluster's authority
 and the API server's name for nodes may ask for anything here; other nodes' agents may ask for the revision that the
@@ -16,11 +16,9 @@ from typing import cast
 
 from aiohttp import web
 
-from fairlead.api.core.pod.kind import POD
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant, parse_time
 from fairlead.base.numbers import integer
-from fairlead.machinery.kinds.decode import encode
 from fairlead.machinery.values.query import flag
 from fairlead.node.draining.model import Traffic
 from fairlead.node.draining.run import ANSWER_S, PATH
@@ -34,7 +32,7 @@ from fairlead.node.streaming.execsession import ExecRequest, ExecSession
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import StreamOptions
-from fairlead.node.streaming.target import NodePods, StreamedPod
+from fairlead.node.streaming.target import FindPod, StreamedPod
 from fairlead.node.usage.meter import Meter
 from fairlead.node.usage.model import PROMETHEUS, metrics, summary
 from fairlead.runtime import serving
@@ -49,7 +47,7 @@ class KubeletApi:
     def __init__(
         self,
         settings: NodeSettings,
-        pods: NodePods,
+        find: FindPod,
         *,
         zygote: ZygoteClient,
         traffic: Traffic,
@@ -57,7 +55,7 @@ class KubeletApi:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._pods = pods
+        self._find = find
         self._zygote = zygote
         self._traffic = traffic
         self._meter = meter
@@ -71,8 +69,6 @@ class KubeletApi:
         app.router.add_get("/logs", _to_folder)
         app.router.add_get("/logs/{path:.*}", self._node_logs)
         app.router.add_get(PATH, self._applied)
-        for path in ("/pods", "/pods/"):
-            app.router.add_get(path, self._list_pods)
         app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/metrics/resource", self._metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
@@ -94,7 +90,7 @@ class KubeletApi:
 
     def _worker(self, request: web.Request) -> StreamedPod:
         where = request.match_info
-        worker = self._pods.find(where["namespace"], where["pod"])
+        worker = self._find(where["namespace"], where["pod"])
         if worker is None:
             raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
         return worker
@@ -106,10 +102,6 @@ class KubeletApi:
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"revision: {error}") from error
         return web.json_response({"revision": await self._traffic.applied(revision, ANSWER_S)})
-
-    async def _list_pods(self, _: web.Request) -> web.Response:
-        head = {"kind": POD.list_kind, "apiVersion": POD.api_version, "metadata": {}}
-        return web.Response(body=encode(head | {"items": self._pods.pods()}), content_type="application/json")
 
     async def _summary(self, _: web.Request) -> web.Response:
         return web.json_response(summary(await self._meter.measure()))

@@ -1,10 +1,9 @@
-"""The part of a node and of its Pods that the kubelet API needs."""
+"""The part of a Pod on this node that its streams need; the agent finds it by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
-
-from fairlead.api.core.pod.kind import Pod
 
 
 class StreamedPod(Protocol):
@@ -24,11 +23,5 @@ class StreamedPod(Protocol):
         ...
 
 
-class NodePods(Protocol):
-    """The Pods of this node. The agent implements it."""
-
-    def find(self, namespace: str, name: str) -> StreamedPod | None: ...
-
-    def pods(self) -> list[Pod]:
-        """Returns the Pods as the API server last told them."""
-        ...
+FindPod = Callable[[str, str], StreamedPod | None]
+"""Finds a Pod by namespace and name."""
