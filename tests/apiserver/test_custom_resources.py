@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fairlead.machinery.values.status import StatusError
 
 from .customresources import (
@@ -65,6 +67,18 @@ async def test_the_older_openapi_describes_a_kind_with_unknown_fields_as_any_obj
     described = newer["com.example.stable.v1.CronTab"]
     assert described["description"] == "Anything."
     assert described["properties"]["apiVersion"]["description"].startswith("APIVersion defines ")
+
+
+@story
+async def test_the_metadata_of_a_custom_object_is_described_by_the_phrases_that_upstreams_conformance_asks_for(
+    api: Api,
+) -> None:
+    await define(api)
+    schemas = (await api.ok("GET", f"/openapi/v3/apis/{GROUP}/v1"))["components"]["schemas"]
+    described = schemas["com.example.stable.v1.CronTab"]["properties"]["metadata"]
+    assert "Standard object's metadata" in described["description"]
+    meta = schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]["creationTimestamp"]
+    assert "CreationTimestamp is a timestamp" in json.dumps(meta)
 
 
 @story

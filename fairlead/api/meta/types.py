@@ -87,7 +87,9 @@ class ObjectMeta(Record):
     generation: Annotated[
         int, Format("int64"), Doc("Number of changes of the desired state; assigned by the server.")
     ] = 0
-    creationTimestamp: Annotated[Time, Doc("Time at which the server created the object.")] | None = None
+    creationTimestamp: (
+        Annotated[Time, Doc("CreationTimestamp is a timestamp that the server sets when it creates the object.")] | None
+    ) = None
     deletionTimestamp: (
         Annotated[
             Time, Doc("Time after which the object is to be gone; set by the server on a graceful deletion request.")
@@ -128,9 +130,9 @@ class Object(Record):
 
     kind: Annotated[str, Doc("Kind of the object, in CamelCase; cannot be changed.")] = ""
     apiVersion: Annotated[str, Doc("API group and version of the schema in which the object is written.")] = ""
-    metadata: Annotated[
-        ObjectMeta, Doc("Standard metadata of the object: name, namespace, labels and annotations.")
-    ] = msgspec.field(default_factory=ObjectMeta)
+    metadata: Annotated[ObjectMeta, Doc("Standard object's metadata: name, namespace, labels and annotations.")] = (
+        msgspec.field(default_factory=ObjectMeta)
+    )
 
 
 class LabelSelectorRequirement(Record):

@@ -131,9 +131,7 @@ META_COMPONENTS: Tree = {
     SCALE: _object(
         "Desired and observed number of replicas of a workload.",
         **_KIND,
-        metadata=_nested(
-            META + "ObjectMeta", "Standard metadata of the object: name, namespace, labels and annotations."
-        ),
+        metadata=_nested(META + "ObjectMeta", "Standard object's metadata: name, namespace, labels and annotations."),
         spec=_nested(_SCALE_SPEC, "Desired number of replicas of the workload."),
         status=_nested(_SCALE_STATUS, "Observed number of replicas of the workload; written by the system."),
     )

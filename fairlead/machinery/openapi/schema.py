@@ -52,7 +52,7 @@ SCALARS: dict[str, Tree] = {
 _DOCS = {
     "apiVersion": "API group and version of the schema in which the object is written.",
     "kind": "Kind of the object, in CamelCase; cannot be changed.",
-    "metadata": "Standard metadata of the object: name, namespace, labels and annotations.",
+    "metadata": "Standard object's metadata: name, namespace, labels and annotations.",
     "spec": "Desired state of the object; written by its users.",
     "status": "Most recently observed state of the object; written by the system.",
 }

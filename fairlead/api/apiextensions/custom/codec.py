@@ -90,7 +90,7 @@ class CustomCodec(UnstructuredCodec):
             },
             "metadata": {
                 "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
-                "description": "Standard metadata of the object: name, namespace, labels and annotations.",
+                "description": "Standard object's metadata: name, namespace, labels and annotations.",
             },
         }
         return openapi_tree(kept, header, v2=v2)
