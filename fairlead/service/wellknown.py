@@ -1,4 +1,9 @@
-"""Labels, annotations and other names of Services, slices and nodes. No imports: every process can afford it."""
+"""Labels, annotations and other names of Services, slices and nodes.
+
+Imports nothing but names that the API's own rules need as well: every process can afford it.
+"""
+
+from fairlead.api.core.topology.labels import ZONE_LABEL as ZONE_LABEL
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """Label of a slice: its Service, in the slice's namespace."""
@@ -10,8 +15,6 @@ MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 """Annotation of a slice or Endpoints object: the time of the change for which it was written."""
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
-"""Label of a Node: its zone."""
 NO_LOAD_BALANCERS_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 """Label of a Node, with any value: load balancers do not use it."""
 LEAVING_TAINT = "ToBeDeletedByClusterAutoscaler"

@@ -9,6 +9,7 @@ import pytest
 
 import fairlead
 from fairlead.api.core.service import predicates
+from fairlead.api.core.topology import labels
 from fairlead.service import wellknown
 
 ROOT = Path(fairlead.__file__).parent
@@ -23,6 +24,6 @@ def test_a_well_known_name_is_written_once() -> None:
     names = {value for key, value in vars(wellknown).items() if key.isupper()}
     names |= {predicates.TOPOLOGY_HINTS, predicates.TOPOLOGY_MODE, predicates.AFFINITY_TIMEOUT_S}
     assert len(names) > 12
-    home = {Path(module.__file__ or "") for module in (wellknown, predicates)}
+    home = {Path(module.__file__ or "") for module in (wellknown, predicates, labels)}
     found = {(name, path) for path in ROOT.rglob("*.py") if path not in home for name in names & literals(path)}
     assert not found

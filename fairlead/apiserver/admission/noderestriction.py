@@ -14,6 +14,7 @@ import msgspec
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.rules import MIRROR
+from fairlead.api.core.topology.labels import REGION_LABEL, ZONE_LABEL
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.auth.node.authorizer import LEASE_NAMESPACE
 from fairlead.apiserver.auth.node.identity import node_of
@@ -25,8 +26,8 @@ from fairlead.machinery.values.quoting import go_quote
 _OWN_LABELS = frozenset(
     {
         "kubernetes.io/hostname",
-        "topology.kubernetes.io/zone",
-        "topology.kubernetes.io/region",
+        ZONE_LABEL,
+        REGION_LABEL,
         "failure-domain.beta.kubernetes.io/zone",
         "failure-domain.beta.kubernetes.io/region",
         "beta.kubernetes.io/instance-type",

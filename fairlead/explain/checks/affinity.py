@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
-
-_DEFAULT_S = 10800
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -13,7 +12,7 @@ def find(s: Snapshot) -> Finding | None:
     if spec.sessionAffinity != "ClientIP" or spec.type == "ExternalName":
         return None
     config = spec.sessionAffinityConfig
-    timeout_s = (config.clientIP.timeoutSeconds if config and config.clientIP else None) or _DEFAULT_S
+    timeout_s = (config.clientIP.timeoutSeconds if config and config.clientIP else None) or AFFINITY_TIMEOUT_S
     return note(
         "sessionAffinity",
         "sessionAffinity ClientIP sends all connections of one client address to the same Pod until it has made none "

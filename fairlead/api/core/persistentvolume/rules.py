@@ -24,6 +24,7 @@ from fairlead.api.core.pod.affinity import NodeSelector
 from fairlead.api.core.pod.affinity_rules import node_selector_errors
 from fairlead.api.core.pod.claim_rules import VOLUME_MODES, access_mode_errors, class_name_errors
 from fairlead.api.core.pod.volume_network_rules import driver_errors, network_errors
+from fairlead.api.core.topology.labels import REGION_LABEL, ZONE_LABEL
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.rules import no_backsteps
@@ -53,8 +54,8 @@ _PATHS = {"gcePersistentDisk": "persistentDisk"}
 _NEW_LABELS = {
     "beta.kubernetes.io/os": "kubernetes.io/os",
     "beta.kubernetes.io/arch": "kubernetes.io/arch",
-    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone": ZONE_LABEL,
+    "failure-domain.beta.kubernetes.io/region": REGION_LABEL,
     "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
 }
 

@@ -1,0 +1,4 @@
+"""Labels of Nodes that name their place. No imports: every process can afford it."""
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
