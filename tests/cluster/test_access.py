@@ -15,10 +15,9 @@ from tests.cluster.support import Cluster, free_port, new_cluster, until
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount"
-# Some versions of wget write a note about certificates before the answer's first line.
 ASK = f"""\
-wget -q -S -O - --no-check-certificate --header "Authorization: Bearer $(cat {SECRETS}/token)" \
-https://kubernetes.default.svc$0 2>&1 | sed -n 's|^ *HTTP/[^ ]* \\([0-9]*\\).*|\\1|p' | head -1
+curl -sk -o /dev/null -w '%{{http_code}}' -H "Authorization: Bearer $(cat {SECRETS}/token)" \
+https://kubernetes.default.svc$0
 """
 
 
