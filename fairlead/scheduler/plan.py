@@ -1,162 +1,210 @@
 """Chooses a node for one pod, or says in upstream's words why none fits.
 
-Nodes are compared by the user's preferences first, then by the number of pods of the same group, then by load.
-Rejected: upstream's weighted sum, which may put three replicas on one of three nodes.
+A node fits if no plug-in rejects it; of the nodes that fit, the one with the greatest weighted sum of scores is used.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 
-from fairlead.api.core.node.kind import Node, Taint
-from fairlead.api.core.pod.hostports import HostPort, conflicts, host_ports
-from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.nodeterms import matches_required, preferred_weight
-from fairlead.base.dataclass import dataclass
-from fairlead.scheduler.claims import claim_problem
-from fairlead.scheduler.podterms import InterPodTerms, terms_of
-from fairlead.scheduler.resources import Amounts, requests_of
-from fairlead.scheduler.snapshot import NodeInfo, Snapshot, group_of
-from fairlead.scheduler.taints import tolerates_all, untolerated
+from fairlead.base.dataclass import dataclass, field
+from fairlead.scheduler.cache.nodeinfo import NodeInfo
+from fairlead.scheduler.cache.podinfo import PodInfo
+from fairlead.scheduler.cache.snapshot import Snapshot
+from fairlead.scheduler.explain import NO_NODES, available, counted
+from fairlead.scheduler.framework import Cycle, Plugin, Rejection, Reservation
+from fairlead.scheduler.plugins import PLUGINS
 
-UNSCHEDULABLE = "node(s) were unschedulable"
-TAINTED = "node(s) had untolerated taint(s)"
-NO_MATCH = "node(s) didn't match Pod's node affinity/selector"
-NO_PORTS = "node(s) didn't have free ports for the requested pod ports"
-TOO_MANY = "Too many pods"
-_NO_HELP = "Preemption is not helpful for scheduling"
-_NO_VICTIMS = "No preemption victims found for incoming pod"
-_UNRESOLVABLE = (UNSCHEDULABLE, TAINTED, NO_MATCH)
-_CORDON_TAINT = "node.kubernetes.io/unschedulable"
+_ENOUGH = 100
+"""Number of fitting nodes that are always enough to choose from."""
 
 Tie = Callable[[Sequence[str]], str]
 """Picks one of several equally good nodes, by name."""
+Filter = Callable[[NodeInfo], Rejection | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The name of the node to bind the pod to."""
+    """The node to bind the pod to, and what plug-ins must reserve there."""
 
     node: str
+    reserve: tuple[Callable[[NodeInfo], Reservation], ...] = ()
+    examined: int = 0
+    """Number of nodes that were examined; the next search begins after them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unschedulable:
-    """Upstream's message about the reasons of all nodes."""
+    """The reasons of all nodes."""
 
     message: str
+    plugins: frozenset[str] = frozenset()
+    """Names of the plug-ins that rejected a node."""
+    rejections: Mapping[str, Rejection] = field(default_factory=dict)
+    """The reasons of each examined node, by name; nodes that are excluded by name are absent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PodInfo:
-    """The pod to place, with everything that is the same for every node."""
+@dataclass(slots=True)
+class _Prepared:
+    """The plug-ins that have an effect on the pod, ready for one snapshot."""
 
-    pod: Pod
-    requests: Amounts
-    ports: frozenset[HostPort]
-    group: str
-    terms: InterPodTerms
+    filters: list[tuple[str, Filter]] = field(default_factory=list)
+    cycles: list[tuple[Plugin, Cycle]] = field(default_factory=list)
+    nodes: frozenset[str] | None = None
+    restricting: list[str] = field(default_factory=list)
+    """Names of the plug-ins that restrict the pod to `nodes`."""
+
+    def add(self, plugin: Plugin, cycle: Cycle) -> None:
+        self.cycles.append((plugin, cycle))
+        if cycle.filter is not None:
+            self.filters.append((plugin.name, cycle.filter))
+        if cycle.nodes is not None:
+            self.nodes = cycle.nodes if self.nodes is None else self.nodes & cycle.nodes
+            self.restricting.append(plugin.name)
+
+    def rejection(self, node: NodeInfo) -> tuple[str, Rejection] | None:
+        """Returns the first plug-in that rejects the node, and its reasons."""
+        for name, filter in self.filters:
+            rejection = filter(node)
+            if rejection is not None:
+                return name, rejection
+        return None
+
+    def problem(self) -> str:
+        """Returns the reason that excludes every node by name, or an empty text."""
+        if self.nodes is None or self.nodes:
+            return ""
+        names = sorted(self.restricting)
+        several = f"plugin(s) [{' '.join(names)}] simultaneously"
+        return f"node(s) didn't satisfy {several if len(names) > 1 else f'plugin {names[0]}'}"
 
 
-def choose(pod: Pod, snapshot: Snapshot, *, tie: Tie) -> Chosen | Unschedulable:
-    """Returns the node to use, or why none fits. If several nodes have the best rank, `tie` picks one."""
-    if snapshot.nodes and (problem := claim_problem(pod, snapshot.claims)):
-        return Unschedulable(_explain_for_all(problem, len(snapshot.nodes)))
-    pod_info = _PodInfo(pod, requests_of(pod), host_ports(pod), group_of(pod), terms_of(pod, snapshot))
-    failures: list[tuple[str, ...]] = []
-    fitting: list[NodeInfo] = []
-    for node_info in snapshot.nodes.values():
-        reasons = filter_node(pod_info, node_info)
-        if reasons:
-            failures.append(reasons)
-        else:
-            fitting.append(node_info)
+def choose(
+    info: PodInfo, snapshot: Snapshot, *, tie: Tie, start: int = 0, plugins: Sequence[Plugin] = PLUGINS
+) -> Chosen | Unschedulable:
+    """Returns the node to use, or why none fits. If several nodes have the greatest score, `tie` picks one. In a large
+    cluster the search begins with the node at `start` and ends when enough nodes fit."""
+    if not snapshot.nodes:
+        return Unschedulable(NO_NODES, frozenset(plugin.name for plugin in plugins))
+    prepared = _prepare(info, snapshot, plugins)
+    if isinstance(prepared, Unschedulable):
+        return prepared
+    search = _Search(info, snapshot, prepared, plugins)
+    nominated = snapshot.nominated.get(info.key)
+    if nominated is not None and nominated.node in snapshot.nodes and search.fits(snapshot.nodes[nominated.node]):
+        return _chosen(nominated.node, prepared, 0)
+    candidates = _candidates(snapshot, prepared, start)
+    enough = _enough(len(snapshot.nodes))
+    fitting = list(islice(filter(search.fits, candidates), enough))
     if not fitting:
-        return Unschedulable(_explain(failures))
-    ranks = [(_rank(pod_info, node_info), node_info.node.metadata.name) for node_info in fitting]
-    best = min(rank for rank, _ in ranks)
-    names = sorted(name for rank, name in ranks if rank == best)
-    return Chosen(names[0] if len(names) == 1 else tie(names))
+        return _unschedulable(snapshot, prepared, search)
+    examined = len(fitting) + len(search.rejections)
+    if len(fitting) == 1:
+        return _chosen(fitting[0].name, prepared, examined)
+    return _chosen(_best(fitting, prepared, tie), prepared, examined)
 
 
-def filter_node(pod_info: _PodInfo, node_info: NodeInfo) -> tuple[str, ...]:
-    """Returns why the node cannot run the pod: the first reason of the first filter that rejects it, or all missing
-    resources."""
-    pod, node = pod_info.pod, node_info.node
-    if node.spec.unschedulable and not tolerates_all(pod, _CORDON_TAINT):
-        return (UNSCHEDULABLE,)
-    if not _is_ready(node) or untolerated(pod, node.spec.taints, ("NoSchedule", "NoExecute")):
-        return (TAINTED,)
-    if not matches_required(pod, node):
-        return (NO_MATCH,)
-    if pod_info.ports and conflicts(pod_info.ports, (port for port, count in node_info.ports.items() if count > 0)):
-        return (NO_PORTS,)
-    missing = _missing_resources(pod_info, node_info)
-    if missing:
-        return missing
-    reason = pod_info.terms.filter(node_info)
-    return (reason,) if reason else ()
+def rejection_of(info: PodInfo, snapshot: Snapshot, node: str, plugins: Sequence[Plugin]) -> Rejection | None:
+    """Returns why the pod does not fit on the node, or None."""
+    prepared = _prepare(info, snapshot, plugins)
+    if isinstance(prepared, Unschedulable):
+        return prepared.rejections[node]
+    search = _Search(info, snapshot, prepared, plugins)
+    return None if search.fits(snapshot.nodes[node]) else search.rejections[node]
 
 
-def _is_ready(node: Node) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+def _prepare(info: PodInfo, snapshot: Snapshot, plugins: Sequence[Plugin]) -> _Prepared | Unschedulable:
+    prepared = _Prepared()
+    for plugin in plugins:
+        result = plugin.prepare(info, snapshot)
+        if isinstance(result, Rejection):
+            return _rejected(plugin.name, result, snapshot)
+        if result is not None:
+            prepared.add(plugin, result)
+    if problem := prepared.problem():
+        return _rejected(prepared.restricting[0], Rejection((problem,)), snapshot)
+    return prepared
 
 
-def _missing_resources(pod_info: _PodInfo, node_info: NodeInfo) -> tuple[str, ...]:
-    have = node_info.allocatable
-    if have is None:
-        return ()
-    reasons = []
-    if "pods" in have and len(node_info.pods) + 1 > have["pods"]:
-        reasons.append(TOO_MANY)
-    for name, value in sorted(pod_info.requests.items()):
-        if value > 0 and value > have.get(name, 0) - node_info.used[name]:
-            reasons.append(f"Insufficient {name}")
-    return tuple(reasons)
+def _rejected(name: str, rejection: Rejection, snapshot: Snapshot) -> Unschedulable:
+    """Returns the result of a problem of the pod itself, which holds on every node."""
+    message = f"{available(len(snapshot.nodes))} {', '.join(rejection.reasons)}."
+    return Unschedulable(message, frozenset((name,)), dict.fromkeys(snapshot.nodes, rejection))
 
 
-Rank = tuple[int, int, int, int, float]
+@dataclass(slots=True)
+class _Search:
+    """Examines nodes, and records why those do not fit."""
+
+    info: PodInfo
+    snapshot: Snapshot
+    prepared: _Prepared
+    plugins: Sequence[Plugin]
+    rejections: dict[str, Rejection] = field(default_factory=dict)
+    rejecting: set[str] = field(default_factory=set)
+
+    def fits(self, node: NodeInfo) -> bool:
+        """Returns whether the pod fits, also once the pods are there that room is kept for."""
+        result = None
+        if self.snapshot.nominated:
+            result = self._rejection_with_nominated(node)
+        result = result or self.prepared.rejection(node)
+        if result is None:
+            return True
+        self.rejecting.add(result[0])
+        self.rejections[node.name] = result[1]
+        return False
+
+    def _rejection_with_nominated(self, node: NodeInfo) -> tuple[str, Rejection] | None:
+        others = [
+            placed.info
+            for key, placed in self.snapshot.nominated.items()
+            if placed.node == node.name and key != self.info.key and placed.info.priority >= self.info.priority
+        ]
+        if not others:
+            return None
+        other = self.snapshot.simulate(node.name, add=others)
+        prepared = _prepare(self.info, other, self.plugins)
+        if isinstance(prepared, Unschedulable):
+            return next(iter(prepared.plugins)), prepared.rejections[node.name]
+        return prepared.rejection(other.nodes[node.name])
 
 
-def _rank(pod_info: _PodInfo, node_info: NodeInfo) -> Rank:
-    """Returns the rank of the node; a smaller rank is better."""
-    soft = [t for t in node_info.node.spec.taints if t.effect == "PreferNoSchedule"]
-    return (
-        _untolerated_count(pod_info.pod, soft),
-        -preferred_weight(pod_info.pod, node_info.node) - pod_info.terms.affinity_score(node_info),
-        pod_info.terms.spread_score(node_info),
-        node_info.groups[pod_info.group],
-        _load(node_info),
-    )
+def _candidates(snapshot: Snapshot, prepared: _Prepared, start: int) -> Iterable[NodeInfo]:
+    if prepared.nodes is not None:
+        return [snapshot.nodes[name] for name in sorted(prepared.nodes) if name in snapshot.nodes]
+    nodes = list(snapshot.nodes.values())
+    begin = start % len(nodes)
+    return chain(nodes[begin:], nodes[:begin]) if begin else nodes
 
 
-def _untolerated_count(pod: Pod, taints: Sequence[Taint]) -> int:
-    return sum(untolerated(pod, [taint], (taint.effect,)) for taint in taints)
+def _enough(total: int) -> int:
+    """Returns how many fitting nodes are enough: all of up to 100, else a share that falls from half to a twentieth."""
+    share = max(5, 50 - total // 125)
+    return max(_ENOUGH, total * share // 100)
 
 
-def _load(node_info: NodeInfo) -> float:
-    """Returns the share of cpu and memory in use; if a node does not report its resources, the number of its pods."""
-    have = node_info.allocatable
-    shares = [node_info.weight[name] / have[name] for name in ("cpu", "memory") if have and have.get(name)]
-    return round(sum(shares) / len(shares), 4) if shares else float(len(node_info.pods))
+def _best(nodes: Sequence[NodeInfo], prepared: _Prepared, tie: Tie) -> str:
+    totals = [0] * len(nodes)
+    for plugin, cycle in prepared.cycles:
+        if cycle.score is not None:
+            scores = cycle.score(nodes)
+            weight = plugin.weight
+            if scores:
+                totals = [total + weight * score for total, score in zip(totals, scores, strict=True)]
+    most = max(totals)
+    names = sorted(node.name for node, total in zip(nodes, totals, strict=True) if total == most)
+    return names[0] if len(names) == 1 else tie(names)
 
 
-def _explain_for_all(problem: str, total: int) -> str:
-    """Returns the message about a problem of the pod itself, which holds on every node."""
-    head = f"0/{total} nodes are available: "
-    return f"{head}{problem}. preemption: {head}{total} {_NO_HELP}."
+def _chosen(node: str, prepared: _Prepared, examined: int) -> Chosen:
+    reserve = tuple(cycle.reserve for _, cycle in prepared.cycles if cycle.reserve is not None)
+    return Chosen(node, reserve, examined)
 
 
-def _explain(failures: Sequence[tuple[str, ...]]) -> str:
-    total = len(failures)
-    if not total:
-        return "no nodes available to schedule pods"
-    reasons = Counter(reason for node_reasons in failures for reason in node_reasons)
-    help = Counter(_NO_HELP if node_reasons[0] in _UNRESOLVABLE else _NO_VICTIMS for node_reasons in failures)
-    head = f"0/{total} nodes are available: "
-    return f"{head}{_counted(reasons)}. preemption: {head}{_counted(help)}."
-
-
-def _counted(reasons: Counter[str]) -> str:
-    return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+def _unschedulable(snapshot: Snapshot, prepared: _Prepared, search: _Search) -> Unschedulable:
+    reasons = (reason for rejection in search.rejections.values() for reason in rejection.reasons)
+    absent = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(prepared.restricting))}]"
+    message = counted(len(snapshot.nodes), reasons, absent=absent, known=len(search.rejections))
+    return Unschedulable(message, frozenset(search.rejecting | set(prepared.restricting)), search.rejections)

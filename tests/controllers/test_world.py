@@ -392,7 +392,7 @@ def test_an_unschedulable_pod_has_the_reason_and_is_scheduled_when_a_node_is_add
         (found,) = await world.pods()
         message = (
             "0/1 nodes are available: 1 Insufficient cpu. "
-            "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
         )
         assert [(c.type, c.status, c.reason, c.message) for c in found.status.conditions] == [
             ("PodScheduled", "False", "Unschedulable", message)

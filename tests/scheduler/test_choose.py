@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.core.node.kind import Node, Taint
+from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
+from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.affinity import (
     Affinity,
     NodeAffinity,
@@ -26,8 +28,11 @@ from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRe
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import LabelSelector
+from fairlead.scheduler.cache.podinfo import pod_info
+from fairlead.scheduler.cache.snapshot import Snapshot
+from fairlead.scheduler.explain import with_preemption
 from fairlead.scheduler.plan import Chosen, Unschedulable, choose
-from fairlead.scheduler.snapshot import Snapshot
+from fairlead.scheduler.preemption.plan import NoPreemption, preempt
 from tests.controllers.factories import APP, node, pod
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -66,15 +71,24 @@ def first(names: Sequence[str]) -> str:
 
 
 def chosen(p: Pod, snapshot: Snapshot) -> str:
-    found = choose(p, snapshot, tie=first)
+    found = choose(pod_info(p), snapshot, tie=first)
     assert isinstance(found, Chosen), found
     return found.node
 
 
-def refused(p: Pod, snapshot: Snapshot) -> str:
-    found = choose(p, snapshot, tie=first)
+def result_message(p: Pod, snapshot: Snapshot) -> str:
+    info = pod_info(p)
+    found = choose(info, snapshot, tie=first)
     assert isinstance(found, Unschedulable), found
-    return found.message.partition(" preemption:")[0]
+    outcome = preempt(info, snapshot, found, ())
+    assert isinstance(outcome, NoPreemption)
+    return with_preemption(found.message, outcome.message)
+
+
+def refused(p: Pod, snapshot: Snapshot) -> str:
+    found = choose(pod_info(p), snapshot, tie=first)
+    assert isinstance(found, Unschedulable), found
+    return found.message
 
 
 def test_three_replicas_land_on_three_nodes_however_loaded_those_are() -> None:
@@ -107,9 +121,9 @@ def test_without_nodes_there_is_nothing_to_count() -> None:
 
 
 def test_a_full_message_says_whether_preemption_would_help() -> None:
-    found = choose(asking(cpu="3"), world([node(), node("node2", unschedulable=True)]), tie=first)
-    assert isinstance(found, Unschedulable)
-    assert found.message == (
+    snapshot = world([node(), node("node2", unschedulable=True)])
+    snapshot.put_pod("default/a", asking("a", cpu="1500m"), "node1")
+    assert result_message(asking(cpu="1"), snapshot) == (
         "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. "
         "preemption: 0/2 nodes are available: "
         "1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
@@ -211,8 +225,8 @@ def test_a_pod_with_a_missing_claim_is_unschedulable_and_names_the_claim() -> No
         '0/3 nodes are available: persistentvolumeclaim "data" not found. '
         "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     )
-    assert choose(claiming, snapshot, tie=min) == Unschedulable(why)
-    snapshot.claims.add("default/data")
+    assert result_message(claiming, snapshot) == why
+    snapshot.share(PERSISTENT_VOLUME_CLAIM, {"default/data": PersistentVolumeClaim()})
     chosen(claiming, snapshot)
     claiming.spec.volumes = [Volume(name="v", ephemeral=EphemeralVolumeSource())]
     text = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{claiming.metadata.name}-v"'
@@ -345,7 +359,7 @@ def test_a_node_is_also_selected_by_its_name_as_a_field() -> None:
 
 
 def test_equal_nodes_are_left_to_the_dice() -> None:
-    assert choose(wanting(), world(three()), tie=lambda names: names[-1]) == Chosen("node3")
+    assert choose(pod_info(wanting()), world(three()), tie=lambda names: names[-1]) == Chosen("node3", examined=3)
 
 
 @settings(max_examples=40, deadline=None)

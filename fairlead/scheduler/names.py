@@ -1,0 +1,3 @@
+"""The name by which pods ask for this scheduler."""
+
+NAME = "default-scheduler"
