@@ -69,10 +69,11 @@ def new_mount(kind: str, options: Mapping[str, str], attributes: int) -> int:
         os.close(context)
 
 
-def set_attributes(fd: int, attributes: int) -> None:
-    """Sets ATTR_* on the mount at `fd` and all mounts below it (Linux 5.12)."""
+def set_attributes(fd: int, attributes: int, *, recursive: bool = True) -> None:
+    """Sets ATTR_* on the mount at `fd` and, if recursive, all mounts below it (Linux 5.12)."""
     attr = ctypes.create_string_buffer(struct.pack("QQQQ", attributes, 0, 0, 0), 32)
-    _call("mount_setattr", _SYS_MOUNT_SETATTR, fd, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, attr, 32)
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+    _call("mount_setattr", _SYS_MOUNT_SETATTR, fd, b"", flags, attr, 32)
 
 
 def move_mount(tree: int, target: int) -> None:

@@ -25,6 +25,9 @@ class Entry:
     env: Mapping[str, str] = field(default_factory=dict)
     writable: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    cwd: str = ""
     listens: str = ""
     stop_signal: str = ""
     instead: str = ""

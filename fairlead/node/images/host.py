@@ -52,12 +52,17 @@ class Image:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    host_layer: str = ""
+    """The layer above the host's files; empty: the container's root is read-only."""
     writable: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     expose: tuple[str, ...] = ()
     listens: str = ""
     """The port that answers when the program is up; empty: unknown."""
     stop_signal: str = ""
+    builtin: bool = False
+    """A program of this project that writes no files."""
     names_pod: bool = False
     """The program gets its Pod's name, node and address in its environment."""
 
@@ -163,6 +168,7 @@ class HostImages:
             id=f"host://fairlead/dns/{self._version}",
             source=f"is built into fairlead {self._version}",
             command=(python, "-I", "-S", f"{own}/dns/program/start.py", places),
+            builtin=True,
             expose=(os.path.realpath(sys.base_prefix), *packages),
         )
 
@@ -180,6 +186,9 @@ async def _host_program(entry: Entry, program: str) -> Image:
         env={"PATH": path, **entry.env},
         writable=entry.writable,
         files=entry.files,
+        links=entry.links,
+        user=entry.user,
+        cwd=entry.cwd or "/",
         listens=entry.listens,
         stop_signal=entry.stop_signal,
     )

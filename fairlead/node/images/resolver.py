@@ -22,6 +22,7 @@ from fairlead.images.registry.credentials import Credential, matching
 from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
 from fairlead.node.images.host import HostImages, Image, NoImage
+from fairlead.node.images.hostlayer import prepare
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
 
@@ -56,18 +57,26 @@ class NodeImages:
         """Returns the image, pulled if that is needed. Raises NoImage, and what `request.credentials` raises."""
         name = request.name
         if self._host.in_own_file(name):
-            return await self._host.resolve(name)
+            return await self._on_host(name)
         reference, registries = self._reference(name), self._registries()
         stored = await self._stored(name)
         if stored is not None and not (request.policy == "Always" and stored.pulled and not registries.off):
             return stored.image
         if stored is None and self._host.serves(name) and (registries.off or not registries.is_own(reference.registry)):
-            return await self._host.resolve(name)
+            return await self._on_host(name)
         if request.policy == "Never":
             raise NoImage(f'Container image "{name}" is not present with pull policy of Never', "ErrImageNeverPull")
         if registries.off or not self._settings.image_service:
-            return await self._host.resolve(name)  # says what there is
+            return await self._on_host(name)  # says what there is
         return await self._pulled(request, reference)
+
+    async def _on_host(self, name: str) -> Image:
+        image = await self._host.resolve(name)
+        if image.builtin:
+            return image
+        settings = self._settings
+        folder = f"{settings.image_store or settings.state_dir}/host"
+        return replace(image, host_layer=await asyncio.to_thread(prepare, folder, single_id=settings.single_id))
 
     def _reference(self, name: str) -> Reference:
         try:

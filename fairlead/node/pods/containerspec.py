@@ -22,9 +22,9 @@ class ImageFiles:
     """The places on the host of what an image brings, and of what the container changes of it."""
 
     texts: Mapping[str, str]
-    """The files of a host image, by their paths in the container."""
+    """The files of a host image whose root is read-only, by their paths in the container."""
     writable: str
-    """The directory for what the container writes into an image's root; empty for a host image."""
+    """The directory for what the container writes into its root; empty if the root is read-only."""
 
 
 def bundle_dir(settings: NodeSettings) -> str:
@@ -38,7 +38,7 @@ def process_of(pod: Pod, container: Container, image: Image, *, args: Sequence[s
         raise ConfigProblem("no command specified")
     user = _user(pod, container, image)
     # The home of an image's user stands in the image's own /etc/passwd.
-    home = {} if image.layers is not None else {"HOME": "/" if user.uid else "/root"}
+    home = {} if _has_users(image) else {"HOME": "/" if user.uid else "/root"}
     return Process(
         args=tuple(args),
         env={**home, **env},
@@ -64,6 +64,7 @@ def container_spec(
         process=process,
         bundle=bundle_dir(settings),
         image_root=None if image.layers is None else ImageRoot(layers=image.layers, writable=files.writable),
+        host_root=ImageRoot(layers=(image.host_layer,), writable=files.writable) if image.host_layer else None,
         root_readonly=bool(security and security.readOnlyRootFilesystem),
         image_mounts=tuple(_image_mounts(image, files.texts)),
         mounts=tuple(mounts),
@@ -78,7 +79,7 @@ def container_spec(
 
 
 def _image_mounts(image: Image, files: Mapping[str, str]) -> Iterator[Mount]:
-    for path in image.writable:
+    for path in () if image.host_layer else image.writable:
         yield Mount(type="tmpfs", destination=path, mode="777")
     for path, source in files.items():
         yield Mount(source=source, destination=path, read_only=True)
@@ -109,8 +110,13 @@ def _user(pod: Pod, container: Container, image: Image) -> User:
     groups = [*of_pod.supplementalGroups] if of_pod else []
     if of_pod and of_pod.fsGroup is not None:
         groups.append(of_pod.fsGroup)
-    name = _image_user(image, uid, gid) if image.layers is not None else ""
+    name = _image_user(image, uid, gid) if _has_users(image) else ""
     return User(name=name, uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups))
+
+
+def _has_users(image: Image) -> bool:
+    """Returns True if the image has its own /etc/passwd and /etc/group."""
+    return image.layers is not None or bool(image.host_layer)
 
 
 def _image_user(image: Image, uid: int | None, gid: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -22,6 +22,7 @@ from fairlead.node.pods.plan import Start
 from fairlead.node.runtime.containerspec import ContainerSpec, Process
 from fairlead.node.runtime.messages import ContainerRecord, StartContainer
 from fairlead.node.settings import NodeSettings
+from fairlead.node.volumes.podfiles import Fill
 
 _SERVERS_RUN_AS = ("nginx", "www-data", "nobody")
 
@@ -69,10 +70,7 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
         termination_log=files.termination_log(container.name, attempt),
         volumes=local.volumes.mounts_of(pod, container, env),
     )
-    image_files = ImageFiles(
-        files.image_files(container.name, _image_files(image, pod, container, settings)),
-        "" if image.layers is None else files.new_writable(container.name, attempt, image.layers),
-    )
+    image_files = _files_of(local, container, image, _image_files(image, pod, container, settings), attempt)
     return container_spec(
         container,
         image,
@@ -81,6 +79,19 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
         mounts=mounts,
         settings=settings,
     )
+
+
+def _files_of(
+    local: LocalPod, container: Container, image: Image, texts: Mapping[str, str], attempt: int
+) -> ImageFiles:
+    files = local.files
+    if image.layers is not None:
+        return ImageFiles({}, files.new_writable(container.name, attempt, image.layers))
+    if not image.host_layer:
+        return ImageFiles(files.image_files(container.name, texts), "")
+    writable = files.new_writable(container.name, attempt, (image.host_layer,))
+    files.fill_writable(writable, Fill(texts=texts, links=image.links, empty=image.writable))
+    return ImageFiles({}, writable)
 
 
 def _environment(local: LocalPod, pod: Pod, container: Container, image: Image) -> dict[str, str]:

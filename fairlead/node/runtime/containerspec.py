@@ -83,6 +83,8 @@ class ContainerSpec:
     """The directory on which each container mounts its root file system, in a new mount namespace."""
     image_root: ImageRoot | None = None
     """None: a host image, whose root is a view of the host's files."""
+    host_root: ImageRoot | None = None
+    """The layers above the view of the host's files, and what the container writes. None: the view is read-only."""
     root_readonly: bool = False
     image_mounts: tuple[Mount, ...] = ()
     mounts: tuple[Mount, ...] = ()

@@ -7,6 +7,10 @@ mounted as a user who owns nothing: overlayfs opens the lower file with the righ
 directories of that user are left out, and the user's private files are covered. The same cover is the second best if
 the kernel refuses the overlay.
 
+A container writes into a second overlay, whose lower layers are the node's prepared layer (`node/images/hostlayer`) and
+the view, and whose upper layer is the container's own: one for each top-level directory, since a mount point cannot lie
+below a lower layer. A directory without that overlay stays read-only, and what the upper layer has for it is bound.
+
 Rejected: id-mapped mounts (only the host's real root may make them, and not of every file system); a nested user
 namespace with other ids (a container's root could then no longer write to a hostPath, as it can on other clusters).
 Runs in a forked child of the zygote: standard library only.
@@ -21,7 +25,10 @@ from collections.abc import Iterator
 
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_READ_ONLY
+from fairlead.node.runtime.containerspec import ImageRoot
+from fairlead.node.runtime.imageroot import is_opaque, mount_overlay
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing
+from fairlead.node.runtime.ownlayer import copy_entry
 
 _LEFT_OUT = frozenset(
     ("proc", "dev", "sys", "tmp", "run", "home", "root", "boot", "lost+found", "media", "mnt", "snap")
@@ -41,10 +48,15 @@ _ATTRIBUTES = ATTR_READ_ONLY | NO_TRUST
 class HostView:
     """Builds the view below `bundle`."""
 
-    def __init__(self, bundle: str, *, single_id: bool) -> None:
+    def __init__(self, bundle: str, *, single_id: bool, above: ImageRoot | None = None) -> None:
         self._bundle = bundle
         self._single_id = single_id
         self._overlays = not single_id
+        self._above = above
+        self.writable: list[str] = []
+        """The mount points on which the container can write."""
+        self.read_only: list[str] = []
+        """The directories without a writable overlay, though one was asked for."""
         self._empty = f"{bundle}/proc"
         """The second lower layer, since overlayfs wants two. The container's /proc covers it (an unmount takes ms)."""
         self._mine = single_id and os.stat("/").st_uid != 0
@@ -67,8 +79,10 @@ class HostView:
                 os.symlink(os.readlink(entry.path), f"{self._bundle}/{entry.name}")
             elif self._is_shown(entry):
                 os.mkdir(f"{self._bundle}/{entry.name}")
-                self._show(entry.path, mounts)
-                shown.append(entry.path)
+                if not self._stays_empty(entry.path):
+                    self._show(entry.path, mounts)
+                    shown.append(entry.path)
+        self._show_own_top()
         return elsewhere + ([] if self._overlays else self._private(shown))
 
     def _is_shown(self, entry: os.DirEntry[str]) -> bool:
@@ -76,10 +90,51 @@ class HostView:
             return False
         return not (self._mine and entry.stat().st_uid == 0)
 
+    def _show_own_top(self) -> None:
+        """Shows the top-level entries that only the layers above the host's have."""
+        if self._above is None:
+            return
+        upper = f"{self._above.writable}/upper"
+        for entry in os.scandir(upper):
+            shown = f"{self._bundle}/{entry.name}"
+            if os.path.lexists(shown):
+                continue
+            if entry.is_symlink() or not entry.is_dir():
+                copy_entry(entry, shown)
+                continue
+            os.mkdir(shown)
+            _bind(entry.path, shown, read_only=False)
+            self.writable.append(f"/{entry.name}")
+        for layer in self._above.layers:
+            for name in os.listdir(layer):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(f"{self._bundle}/{name}", 0o755)
+
+    def _stays_empty(self, path: str) -> bool:
+        """Returns True if a directory that the container may write into has nothing to show: it needs no mount."""
+        if not self._layers(path) or any(os.scandir(path)):
+            return False
+        uppers = [self._above.writable + "/upper" + path] if self._above else []
+        return not any(os.path.isdir(layer) and os.listdir(layer) for layer in (*uppers, *self._layers(path)))
+
     def _show(self, path: str, mounts: list[str]) -> None:
+        """Shows a directory. Mounts that came with the user namespace are locked, and a directory above a locked mount
+        cannot be a lower layer: such a directory is rebuilt from its entries."""
+        below = [point for point in mounts if point.startswith(path + "/")]
+        if below and (self._overlays or self._layers(path)):
+            self._split(path, mounts)
+            return
+        layered = bool(self._layers(path))
+        if self._overlays or not layered:
+            self._guard(path)
+        if layered and not self._cover(path) and not self._overlays:
+            self._guard(path)
+
+    def _guard(self, path: str) -> None:
+        """Shows the host's directory read-only, in a cluster of root by an overlay."""
         if self._overlays:
             try:
-                self._guard(path, mounts)
+                self._guard_by_overlay(path)
             except OSError as error:
                 self._overlays = False
                 os.write(2, f"covering private files instead of an overlay: {error}\n".encode())  # the zygote's log
@@ -87,36 +142,75 @@ class HostView:
                 return
         _bind(path, self._bundle + path)
 
-    def _guard(self, path: str, mounts: list[str]) -> None:
-        """Returns an overlay of the directory. Mounts that came with the user namespace are locked, and a directory
-        above a locked mount cannot be a lower layer: such a directory is rebuilt from its entries."""
-        below = [point for point in mounts if point.startswith(path + "/")]
-        if below:
-            self._split(path, below)
-            return
+    def _guard_by_overlay(self, path: str) -> None:
         with _opened(path) as lower, _opened(self._empty) as empty, _opened(self._bundle + path) as at:
             layers = {"lowerdir": f"/proc/self/fd/{lower}:/proc/self/fd/{empty}"}
             with fsfd.file_access_as(_OTHER, _OTHER):
                 tree = fsfd.new_mount("overlay", layers, _ATTRIBUTES)
             attach(tree, at)
 
+    def _layers(self, path: str) -> list[str]:
+        """Returns the layers above the host's that have the directory, the lowest first."""
+        if self._above is None:
+            return []
+        return [layer + path for layer in self._above.layers if os.path.isdir(layer + path)]
+
+    def _cover(self, path: str) -> bool:
+        """Mounts the writable overlay over the view of the directory; returns False if the kernel refuses it."""
+        assert self._above is not None
+        lower = [self._bundle + path if self._overlays else path, *self._layers(path)]
+        upper, work = self._above.writable + "/upper" + path, f"{self._above.writable}/work/{path.replace('/', '.')}"
+        for folder in (upper, work):
+            os.makedirs(folder, exist_ok=True)
+        try:
+            mount_overlay(lower, upper, work, self._bundle + path)
+        except OSError as error:
+            self.read_only.append(path)
+            os.write(2, f"{path} is read-only in containers of host images: {error}\n".encode())  # the zygote's log
+            return False
+        self.writable.append(path)
+        return True
+
     def _split(self, path: str, mounts: list[str]) -> None:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         with _opened(self._bundle + path) as at:
-            tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "1m"}, NO_TRUST)
+            tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "64m"}, NO_TRUST)
             attach(tree, at)
-        if mode & 0o005 != 0o005:
-            return
-        for entry in os.scandir(path):
-            shown = self._bundle + entry.path
+        self.writable.append(path)
+        own = self._own_entries(path)
+        for entry in os.scandir(path) if mode & 0o005 == 0o005 else ():
+            if entry.name in own:
+                continue
             if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), shown)
+                os.symlink(os.readlink(entry.path), self._bundle + entry.path)
             elif entry.is_dir():
-                os.mkdir(shown, 0o755)
-                self._guard(entry.path, mounts)
+                os.mkdir(self._bundle + entry.path, 0o755)
+                self._show(entry.path, mounts)
             elif entry.stat().st_mode & 0o004 and entry.is_file():
-                _touch(shown)
-                _bind(entry.path, shown)
+                _touch(self._bundle + entry.path)
+                _bind(entry.path, self._bundle + entry.path)
+
+    def _own_entries(self, path: str) -> set[str]:
+        """Copies the files and links that the layers above the host's have in a split directory; returns their names,
+        and those of directories that hide the host's."""
+        own: set[str] = set()
+        uppers = [f"{self._above.writable}/upper{path}"] if self._above else []
+        for layer in reversed([*self._layers(path), *filter(os.path.isdir, uppers)]):
+            for entry in os.scandir(layer):
+                shown = f"{self._bundle}{path}/{entry.name}"
+                if os.path.lexists(shown):
+                    continue
+                if entry.is_symlink() or entry.is_file():
+                    copy_entry(entry, shown)
+                elif entry.is_dir() and is_opaque(entry.path):
+                    os.mkdir(shown)
+                    os.chmod(shown, stat.S_IMODE(entry.stat().st_mode))
+                    _bind(entry.path, shown, read_only=False)
+                    self.writable.append(f"{path}/{entry.name}")
+                else:
+                    continue
+                own.add(entry.name)
+        return own
 
     def _private(self, shown: list[str]) -> list[str]:
         """Returns the entries to cover, two levels deep (in /etc one): those private to one user."""
@@ -164,10 +258,10 @@ def _opened(path: str) -> contextlib.AbstractContextManager[int]:
     return closing(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
 
 
-def _bind(source: str, target: str) -> None:
+def _bind(source: str, target: str, *, read_only: bool = True) -> None:
     with _opened(source) as fd, _opened(target) as at:
         tree = fsfd.open_tree(fd)
-        fsfd.set_attributes(tree, _ATTRIBUTES)
+        fsfd.set_attributes(tree, _ATTRIBUTES if read_only else NO_TRUST)
         attach(tree, at)
 
 

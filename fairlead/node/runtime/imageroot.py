@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 
 from fairlead.net import linux
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOSUID, MS_REMOUNT
@@ -25,7 +26,7 @@ def mount_image(root: ImageRoot, bundle: str) -> None:
     upper = f"{root.writable}/upper"
     if root.layers:
         try:
-            _mount_overlay(root, bundle)
+            mount_overlay(root.layers, upper, f"{root.writable}/work", bundle)
         except OSError as error:
             os.write(2, f"copying an image's layers instead of an overlay: {error}\n".encode())  # the zygote's log
             for layer in root.layers:
@@ -36,20 +37,28 @@ def mount_image(root: ImageRoot, bundle: str) -> None:
     linux.mount(None, bundle, None, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV)
 
 
-def _mount_overlay(root: ImageRoot, bundle: str) -> None:
-    """Names the directories by descriptors: short, and without the characters that separate options."""
-    paths = [*reversed(root.layers), f"{root.writable}/upper", f"{root.writable}/work"]
+def mount_overlay(lower: Sequence[str], upper: str, work: str, target: str) -> None:
+    """Mounts an overlay of directories, the lowest first. Names them by descriptors: short, and without the characters
+    that separate options."""
     fds: list[int] = []
     try:
-        for path in paths:
+        for path in (*reversed(lower), upper, work):
             fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))  # noqa: PERF401 -- closed on failure
-        *lower, upper, work = [f"/proc/self/fd/{fd}" for fd in fds]
+        *layers, upper, work = [f"/proc/self/fd/{fd}" for fd in fds]
         # volatile: no sync when it ends; what a container writes beside its volumes does not outlive it.
-        options = f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work},userxattr,volatile"
-        linux.mount("overlay", bundle, "overlay", MS_NOSUID | MS_NODEV, options)
+        options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work},userxattr,volatile"
+        linux.mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def is_opaque(path: str) -> bool:
+    """Returns True for a directory of a layer that hides what lower layers have at its place."""
+    try:
+        return os.getxattr(path, OPAQUE) == b"y"
+    except OSError:  # without the attribute, or without attributes at all
+        return False
 
 
 class _Copy:
@@ -60,10 +69,9 @@ class _Copy:
         """The copies of files with several names, by device and inode."""
 
     def directory(self, source: str, target: str) -> None:
-        with contextlib.suppress(OSError):  # without the attribute, or without attributes at all
-            if os.getxattr(source, OPAQUE):
-                for name in os.listdir(target):
-                    remove(f"{target}/{name}")
+        if is_opaque(source):
+            for name in os.listdir(target):
+                remove(f"{target}/{name}")
         for entry in os.scandir(source):
             self._entry(entry, f"{target}/{entry.name}")
         _copy_status(os.stat(source), target)

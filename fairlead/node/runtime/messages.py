@@ -9,7 +9,7 @@ from __future__ import annotations
 from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
-VERSION = 3
+VERSION = 4
 """The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 

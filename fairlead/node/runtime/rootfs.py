@@ -28,12 +28,15 @@ from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
 from fairlead.node.runtime.imageroot import mount_image
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
+from fairlead.node.runtime.ownlayer import own_files, replaced
 from fairlead.node.runtime.safepath import PathProblem, open_inside, parts_of
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "sysrq-trigger")
 _MASKED_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "scsi", "timer_list", "sched_debug")
 _MASKED_SYS = ("firmware", "devices/virtual/powercap")
+_FRESH = {"tmp": 0o1777, "run": 0o755, "root": 0o700, "home": 0o755, "mnt": 0o755, "media": 0o755, "run/lock": 0o1777}
+"""The modes of directories of the container's own, in a host image."""
 _SECRET_FILES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
 _SYSTEM = ("/usr", "/usr/local")
 """Prefixes of the system's Python, which shares them with all other programs. A Python elsewhere is shown whatever its
@@ -48,22 +51,35 @@ class RootFilesystem:
         self._privileged = privileged
         self._kernel_mounts = kernel_mounts()
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
+        self._writable: list[int] = []
+        """The mounts below the root on which the container can write, besides volumes."""
         if image is None:
             linux.mount("fairlead", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
         else:
             mount_image(image, bundle)
         self._root = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def show_host(self, *, single_id: bool) -> None:
-        """Shows the host's top-level directories, read-only."""
-        private = HostView(self._bundle, single_id=single_id).build()
-        for name, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("home", 0o755)):
+    def show_host(self, *, single_id: bool, above: ImageRoot | None) -> None:
+        """Shows the host's top-level directories: read-only, or with the container's own layer above them."""
+        view = HostView(self._bundle, single_id=single_id, above=above)
+        private = view.build()
+        for name, mode in _FRESH.items():
             self._fresh(name, mode)
-        self._fresh("run/lock", 0o1777)
-        for path in private:
-            self.hide(path)
-        with contextlib.suppress(FileNotFoundError), closing(open_inside(self._root, "/var/tmp", chroot=True)) as at:
-            attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, NO_TRUST), at)
+        laid = above if not view.read_only else None
+        for path in (*private, *_SECRET_FILES):
+            if not replaced(laid, path):
+                self.hide(path)
+        if not replaced(laid, "/var/tmp"):
+            with (
+                contextlib.suppress(FileNotFoundError),
+                closing(open_inside(self._root, "/var/tmp", chroot=True)) as at,
+            ):
+                attach(fsfd.new_mount("tmpfs", {"mode": "1777", "size": "256m"}, NO_TRUST), at)
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._writable = [os.open(self._bundle + path, flags) for path in view.writable]
+        for path in view.read_only:
+            for source, target in own_files(above, path) if above else ():
+                self.mount(Mount(source=source, destination=target), hidden=(), homes=())
 
     def _fresh(self, name: str, mode: int) -> None:
         at = f"{self._bundle}/{name}"
@@ -219,8 +235,10 @@ class RootFilesystem:
         return place(self._root, target, directory=stat.S_ISDIR(os.fstat(source).st_mode))
 
     def freeze(self) -> None:
-        """Makes the root's own tmpfs read-only, mounts on it staying as they are (readOnlyRootFilesystem)."""
+        """Makes the root read-only; volumes on it stay as they are (readOnlyRootFilesystem)."""
         linux.mount(None, self._bundle, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+        for fd in self._writable:
+            fsfd.set_attributes(fd, ATTR_READ_ONLY, recursive=False)
 
     def enter(self) -> None:
         linux.pivot_root(self._bundle)
@@ -235,8 +253,8 @@ def build(spec: ContainerSpec) -> None:
     homes = [os.path.realpath(path) for path in spec.home_paths]
     exposed = [os.path.realpath(path) for path in spec.exposed_paths]
     if spec.image_root is None:
-        root.show_host(single_id=spec.single_id)
-        for path in (*hidden, *homes, *_SECRET_FILES):
+        root.show_host(single_id=spec.single_id, above=spec.host_root)
+        for path in (*hidden, *homes):
             root.hide(path)
     root.devices()
     root.kernel_files()

@@ -33,7 +33,7 @@ class _Account:
 def resolved(spec: ContainerSpec) -> ContainerSpec:
     """Returns the spec with the ids of its user, and HOME in its environment. Raises UserProblem."""
     process = spec.process
-    if spec.image_root is None:
+    if spec.image_root is None and spec.host_root is None:
         return spec
     user, home = lookup(process.user, _read("/etc/passwd"), _read("/etc/group"))
     return replace(spec, process=replace(process, user=user, env={"HOME": home, **process.env}))

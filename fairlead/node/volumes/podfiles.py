@@ -2,7 +2,7 @@
 
 <state>/pods/<namespace>_<name>_<uid>/volumes/<volume>/...
                                      /etc/hosts, hostname, resolv.conf
-                                     /files/<container>/...       files that the image lays over the host's
+                                     /files/<container>/...       files that a host image brings to a read-only root
                                      /root/<container>/<n>/       what the container writes into its image's root
                                      /termination/<container>_<n> termination messages
                                      /logs/<container>/<n>.log
@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.net import linux
 from fairlead.node.volumes.atomicwriter import write_file
@@ -28,6 +29,16 @@ _MESSAGE_BYTES = 4096
 
 def directory_name(meta: ObjectMeta) -> str:
     return f"{meta.namespace}_{meta.name}_{meta.uid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """The contents of a host image, by the paths in the container."""
+
+    texts: Mapping[str, str]
+    links: Mapping[str, str]
+    empty: Sequence[str]
+    """Directories that start empty, whatever the host has there, and to which any user may write."""
 
 
 class PodFiles:
@@ -66,6 +77,22 @@ class PodFiles:
         os.chmod(f"{folder}/upper", 0o755)
         write_file(f"{folder}/{LAYERS}", "".join(f"{layer}\n" for layer in layers).encode(), 0o600)
         return folder
+
+    def fill_writable(self, folder: str, fill: Fill) -> None:
+        """Writes what a host image brings into the container's upper layer."""
+        upper = f"{folder}/upper"
+        for path in fill.empty:
+            _make_folders(upper, path)
+            os.chmod(upper + path, 0o777)
+            os.setxattr(upper + path, "user.overlay.opaque", b"y")
+        for path, text in fill.texts.items():
+            _make_folders(upper, os.path.dirname(path))
+            with open(upper + path, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(upper + path, 0o755 if text.startswith("#!") else 0o644)
+        for path, target in fill.links.items():
+            _make_folders(upper, os.path.dirname(path))
+            os.symlink(target, upper + path)
 
     def remove_writables(self, container: str, before: int) -> None:
         """Removes what the container's earlier runs have written."""
@@ -119,6 +146,14 @@ class PodFiles:
                 if os.path.ismount(f"{volumes}/{name}"):
                     linux.umount(f"{volumes}/{name}")
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _make_folders(upper: str, path: str) -> None:
+    for number in range(1, len(parts := path.strip("/").split("/")) + 1):
+        folder = f"{upper}/{'/'.join(parts[:number])}"
+        if parts != [""] and not os.path.isdir(folder):
+            os.mkdir(folder)
+            os.chmod(folder, 0o755)
 
 
 def _remove_tree(path: str) -> None:
