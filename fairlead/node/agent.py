@@ -7,6 +7,7 @@ sandboxes and containers, asks the API for the desired pods, and continues from 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from functools import partial
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.clock import Clock
 from fairlead.base.ids import IdSource
 from fairlead.base.keys import key_of
@@ -23,12 +25,15 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
 from fairlead.net.hostports.run import HostPortRules
 from fairlead.net.topology.run import PodAttacher
+from fairlead.node.cgroups.detect import find_place
+from fairlead.node.cgroups.tree import ControlGroups
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.host import HostImages
 from fairlead.node.images.resolver import NodeImages
 from fairlead.node.nodestatus.heartbeat import Heartbeat
 from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
+from fairlead.node.nodestatus.registration import KERNEL_LIMITS_TEXT, NO_KERNEL_LIMITS
 from fairlead.node.pods.containerspec import bundle_dir
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.hostports import HostPorts
@@ -38,6 +43,7 @@ from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi
+from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.node.usage.meter import Meter
 from fairlead.node.volumes.podfiles import directory_name
 from fairlead.runtime.client import Client
@@ -158,7 +164,8 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
     zygote_pid = await line.start()
     inventory = await line.inventory()
-    host = read_host(settings.state_dir, node=settings.name)
+    cgroups = _control_groups(settings, inventory)
+    host = read_host(settings.state_dir, node=settings.name, kernel_limits=cgroups is not None)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
     deps = Dependencies(
         settings=settings,
@@ -177,12 +184,18 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),
         traffic=traffic,
+        cgroups=cgroups,
+        memory=MemoryWatch(),
+        memory_bytes=host.memory_kib * 1024,
         allocatable=host.capacity,
         clock=clock,
         rng=rng,
         log=log,
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
+    if cgroups is None:
+        about = ObjectReference(kind="Node", apiVersion="v1", name=settings.name, uid=settings.name)
+        deps.recorder.event(about, "Warning", NO_KERNEL_LIMITS, KERNEL_LIMITS_TEXT)
     agent = Agent(deps, inventory)
     meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
     api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, meter=meter, clock=clock)
@@ -193,6 +206,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
                 group.create_task(work.run())
             group.create_task(heartbeat.report())
             group.create_task(agent.sync())
+            group.create_task(deps.memory.measure())
             group.create_task(keep_running("kubelet API", api.serve, log=log))
             group.create_task(line.wait_gone())
     except* (ZygoteEnded, ZygoteVersionError):
@@ -206,6 +220,19 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
 def new_container_id(ids: IdSource) -> str:
     """Returns an id in the form that container runtimes use: 64 hexadecimal digits."""
     return (ids.uid() + ids.uid()).replace("-", "")
+
+
+def _control_groups(settings: NodeSettings, inventory: Inventory) -> ControlGroups | None:
+    """Returns the node's control groups without those of runs that have ended; None if this user may make none."""
+    name = hashlib.sha256(settings.state_dir.encode()).hexdigest()[:8]
+    place = find_place(f"fairlead-{name}")
+    if place is None:
+        return None
+    with open(f"{settings.state_dir}/cgroups", "w", encoding="utf-8") as file:  # for `fairlead down`
+        file.write("".join(f"{root}\n" for root in place.roots))
+    groups = ControlGroups(place)
+    groups.remove_orphans({run.id for run in inventory.runs if run.exit is None})
+    return groups
 
 
 def _addresses(settings: NodeSettings, inventory: Inventory) -> Addresses:

@@ -239,3 +239,53 @@ async def test_owners_of_ephemeral_containers_are_tracked_by_subresource(api: Ap
 
 def _causes(error: StatusError) -> list[tuple[str, str]]:
     return [(cause["field"], cause["message"]) for cause in error.details["causes"]]
+
+
+def _sized(cpu: str, memory: str, **more: object) -> dict[str, object]:
+    amounts = {"cpu": cpu, "memory": memory}
+    return {"name": "web", "image": "nginx", "resources": {"requests": amounts, "limits": amounts}, **more}
+
+
+@story
+async def test_the_resources_of_a_pod_are_changed_by_resize_and_nothing_else_is(api: Api) -> None:
+    made = await api.ok("POST", PODS, pod("a", containers=[_sized("100m", "64Mi")]))
+    path = f"{PODS}/a/resize"
+    assert await api.ok("GET", path) == made
+    patch = {"metadata": {"labels": {"x": "y"}}, "spec": {"priority": 7, "containers": [_sized("0.2", "64Mi")]}}
+    found = await api.ok("PATCH", path, patch, content_type=STRATEGIC)
+    assert found["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "200m", "memory": "64Mi"}
+    assert (found["metadata"]["generation"], found["spec"]["priority"]) == (2, 0)
+    assert "labels" not in found["metadata"]
+    found["spec"]["containers"][0] |= {"image": "other", "resources": _sized("0.3", "1Gi")["resources"]}
+    found = await api.ok("PUT", path, found)
+    assert found["spec"]["containers"][0]["image"] == "nginx"
+    assert found["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "300m", "memory": "1Gi"}
+    assert found == await api.ok("GET", f"{PODS}/a")
+
+
+@story
+async def test_a_resize_keeps_the_class_the_containers_and_their_limits(api: Api) -> None:
+    await api.ok("POST", PODS, pod("a", containers=[_sized("100m", "64Mi"), _sized("1", "1Gi", name="other")]))
+    found = await api.ok("GET", f"{PODS}/a")
+    one, other = found["spec"]["containers"]
+    frozen = one | {
+        "resources": {key: {**one["resources"][key], "example.com/x": "1"} for key in ("limits", "requests")}
+    }
+    burstable = one | {"resources": {"limits": {"cpu": "1", "memory": "64Mi"}, "requests": {"cpu": "100m"}}}
+    removed = one | {"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}}
+    policy = one | {"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]}
+    mutable, where = ("spec", "Forbidden: only cpu and memory resources are mutable"), "spec.containers[0].resources"
+    changed = ("spec", 'Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing')
+    gone = [
+        (f"{where}.requests", "Forbidden: resource requests cannot be removed"),
+        (f"{where}.limits", "Forbidden: resource limits cannot be removed"),
+    ]
+    for containers, causes in (
+        ([frozen, other], [mutable]),
+        ([burstable, other], [changed]),
+        ([removed, other], [changed, *gone]),
+        ([policy, other], [mutable]),
+        ([one], [("spec.containers", "Forbidden: containers may not be added or removed on resize")]),
+    ):
+        error = await api.error("PUT", f"{PODS}/a/resize", found | {"spec": found["spec"] | {"containers": containers}})
+        assert _causes(error) == causes

@@ -8,10 +8,6 @@ from pathlib import Path
 from .harness import Api, Tree, story
 
 _FACTS = Path(__file__).parent / "upstream_resources.txt"
-ABSENT = {
-    "v1 pods/resize",
-}
-"""Resources that may be absent; those of them that are served are compared with upstream's, too."""
 
 
 def facts() -> dict[str, str]:
@@ -41,7 +37,7 @@ async def served(api: Api) -> dict[str, str]:
 
 def differences(found: dict[str, str], expected: dict[str, str]) -> Iterator[str]:
     for name, text in expected.items():
-        if name not in found and name not in ABSENT:
+        if name not in found:
             yield f"absent: {text}"
         elif name in found and found[name] != text:
             yield f"{found[name]} instead of {text}"

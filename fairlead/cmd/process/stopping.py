@@ -17,6 +17,7 @@ from fairlead.cmd.cluster.lock import wait_lock
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, is_alive, read_run
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.process.cgroups import remove_groups
 from fairlead.cmd.process.pid1 import GRACE_S
 
 _PATIENCE_S = GRACE_S + 5.0
@@ -47,6 +48,7 @@ def stop_cluster(name: str, *, purge: bool, quiet: bool = False) -> int:
     run = read_run(paths)
     if run is not None and run.alive():
         _end(run)
+        remove_groups(paths)  # if the supervisor was killed
         _say(f'cluster "{name}" is down', quiet=quiet)
     else:
         _say(f'cluster "{name}" is not running', quiet=quiet)

@@ -29,6 +29,7 @@ from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import enter, imageservice, preflight
+from fairlead.cmd.process.cgroups import remove_groups
 from fairlead.cmd.process.channel import pair
 from fairlead.cmd.process.messages import (
     BuildFailed,
@@ -374,6 +375,7 @@ class Supervisor:
             while True:
                 os.waitpid(-1, 0)
         hostroutes.detach(self._link)
+        remove_groups(self._paths)
         with contextlib.suppress(OSError):  # harmless if it stays: it names processes that have ended
             self._paths.run_file.unlink()
 

@@ -8,7 +8,7 @@ import os
 from fairlead.node.nodestatus.registration import Host
 
 
-def read_host(state_dir: str, *, node: str) -> Host:
+def read_host(state_dir: str, *, node: str, kernel_limits: bool) -> Host:
     """Reads the host's facts. `node` makes the machine id differ between nodes that share a machine."""
     uname, disk = os.uname(), os.statvfs(state_dir)
     machine_id = _read("/etc/machine-id") or uname.nodename
@@ -20,6 +20,7 @@ def read_host(state_dir: str, *, node: str) -> Host:
         cpus=len(os.sched_getaffinity(0)),
         memory_kib=_memory_kib(),
         disk_kib=disk.f_blocks * disk.f_frsize // 1024,
+        kernel_limits=kernel_limits,
         machine_id=hashlib.sha256(f"{machine_id} {node}".encode()).hexdigest()[:32],
     )
 

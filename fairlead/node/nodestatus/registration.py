@@ -22,6 +22,11 @@ from fairlead.node.settings import NodeSettings
 
 LEASE_NAMESPACE = "kube-node-lease"
 KUBERNETES_VERSION = "v1.36.0"
+NO_KERNEL_LIMITS = "NoControlGroups"
+KERNEL_LIMITS_TEXT = (
+    "this user may not make control groups with limits: limits.cpu has no effect, limits.memory is enforced by the "
+    "node's agent"
+)
 _LEASE_S = 40
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -38,6 +43,8 @@ class Host:
     memory_kib: int
     disk_kib: int
     machine_id: str
+    kernel_limits: bool = True
+    """The node may make control groups, by which the kernel enforces limits."""
 
     @property
     def capacity(self) -> Mapping[str, str]:
@@ -84,7 +91,7 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
         ],
         capacity=dict(host.capacity),
         allocatable=dict(host.capacity),
-        conditions=_conditions(now, old),
+        conditions=_conditions(host, now, old),
         daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=settings.kubelet_port)),
         nodeInfo=NodeSystemInfo(
             architecture=host.arch,
@@ -101,13 +108,15 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
     )
 
 
-def _conditions(now: Instant, old: Node | None) -> list[NodeCondition]:
-    desired = (
+def _conditions(host: Host, now: Instant, old: Node | None) -> list[NodeCondition]:
+    desired = [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-    )
+    ]
+    if not host.kernel_limits:
+        desired.append(("KernelLimits", "False", NO_KERNEL_LIMITS, KERNEL_LIMITS_TEXT))
     known = {c.type: c for c in old.status.conditions} if old else {}
     at = render_time(now)
     conditions = []

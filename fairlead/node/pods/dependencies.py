@@ -10,11 +10,13 @@ from fairlead.api.core.service.kind import Service
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 from fairlead.base.log import Log
+from fairlead.node.cgroups.tree import ControlGroups
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.resolver import NodeImages
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
+from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import Informer
@@ -31,6 +33,12 @@ class Dependencies:
     pods: Informer[Pod]
     services: Informer[Service]
     traffic: Traffic
+    cgroups: ControlGroups | None
+    """None if this user may not make control groups with limits."""
+    memory: MemoryWatch
+    """Enforces memory limits if the kernel does not."""
+    memory_bytes: int
+    """The machine's memory."""
     allocatable: Mapping[str, str]
     clock: Clock
     rng: random.Random

@@ -7,7 +7,7 @@ four.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -71,7 +71,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
         "allowPrivilegeEscalation": lambda value: value is True,
         "procMount": _one_of("Unmasked"),
     },
-    ResourceRequirements: {"claims": _any, "limits": _any},
+    ResourceRequirements: {"claims": _any},
     HTTPGetAction: {"protocol": _any},
     LifecycleHandler: {"tcpSocket": _any},
     VolumeMount: {
@@ -91,9 +91,21 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 """The values of each field that ask for something unimplemented, by the type that has the field."""
 
 
-def ignored_fields(pod: Pod) -> list[str]:
-    """Returns the paths of the pod's unimplemented fields, as in the manifest."""
-    return sorted(set(_walk(pod.spec, "spec")))
+def ignored_fields(pod: Pod, *, kernel_limits: bool) -> list[str]:
+    """Returns the paths of the pod's unimplemented fields, as in the manifest. Without control groups (`kernel_limits`)
+    only memory is limited."""
+    limited = {"cpu", "memory"} if kernel_limits else {"memory"}
+    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited)})
+
+
+def _limits(pod: Pod, limited: Collection[str]) -> Iterator[str]:
+    """Yields the limits that have no effect."""
+    if pod.spec.resources is not None and pod.spec.resources.limits and "cpu" not in limited:
+        yield "spec.resources.limits"
+    for name in ("initContainers", "containers"):
+        for i, container in enumerate(getattr(pod.spec, name)):
+            rest = (limit for limit in container.resources.limits if limit not in limited)
+            yield from (f"spec.{name}[{i}].resources.limits[{limit}]" for limit in rest)
 
 
 def _walk(owner: msgspec.Struct, path: str) -> Iterator[str]:

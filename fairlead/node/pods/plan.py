@@ -12,6 +12,7 @@ from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
+from fairlead.node.pods.resize import lacks, needs_restart
 from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, sidecar
 
 BACKOFF_FIRST_S = 10.0
@@ -40,6 +41,15 @@ class Stop:
     container: str
     message: str
     """The text of the `Killing` event."""
+    again: bool = False
+    """It is started again if the pod's policy allows any restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Give a running container the limits that the node has granted."""
+
+    container: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Fail:
     message: str
 
 
-Action = SetUp | Start | Stop | TearDown | Finish | Fail
+Action = SetUp | Start | Stop | Resize | TearDown | Finish | Fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +90,27 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
         return Decision((Fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),))
     if pod_state.sandbox != "up":
         due = pod_state.sandbox == "none" and now >= pod_state.retry_at
-        return Decision((SetUp(),) if due else (), _earliest(pod_state.retry_at if not due else None, deadline))
+        return Decision((SetUp(),) if due else (), earliest(pod_state.retry_at if not due else None, deadline))
     actions: list[Action] = []
     waits: list[Instant | None] = [deadline]
     for container in _due_containers(pod, pod_state):
         state = pod_state.of(container.name)
-        if state.phase == "running" and not state.stopping and (why := _why_restart(container, state)):
-            actions.append(Stop(container.name, f"Container {container.name} {why}, will be restarted"))
+        if state.phase == "running" and not state.stopping:
+            if why := _why_restart(container, state, pod_state):
+                text = f"Container {container.name} {why}, will be restarted"
+                actions.append(Stop(container.name, text, again=True))
+            elif lacks(state, pod_state.allocated.get(container.name)):
+                if now >= state.resize_at:
+                    actions.append(Resize(container.name))
+                else:
+                    waits.append(state.resize_at)
         if state.phase in ("new", "exited"):
             at = due_at(state)
             if now >= at:
                 actions.append(_start(container, state))
             else:
                 waits.append(at)
-    return Decision(tuple(actions), _earliest(*waits))
+    return Decision(tuple(actions), earliest(*waits))
 
 
 def _due_containers(pod: Pod, pod_state: PodState) -> Iterator[Container]:
@@ -114,11 +131,14 @@ def _due_containers(pod: Pod, pod_state: PodState) -> Iterator[Container]:
             yield container
 
 
-def _why_restart(container: Container, state: ContainerState) -> str:
+def _why_restart(container: Container, state: ContainerState, pod_state: PodState) -> str:
     if ephemeral(container):
         return ""
     if state.unhealthy:
         return f"failed {state.unhealthy}"
+    granted = pod_state.allocated.get(container.name)
+    if granted is not None and lacks(state, granted) and needs_restart(container, state, granted):
+        return "resize requires restart"
     return "definition changed" if state.image and state.image != container.image else ""
 
 
@@ -133,6 +153,8 @@ def restarts(pod: Pod, container: Container, state: ContainerState) -> bool:
     if ephemeral(container):
         return False
     policy = pod.spec.restartPolicy or "Always"
+    if state.again:
+        return policy != "Never"
     failed = state.exit is not None and state.exit.code != 0
     if is_init(pod, container.name):
         return failed and policy != "Never"
@@ -223,7 +245,7 @@ def _deadline(pod: Pod, pod_state: PodState) -> Instant | None:
     return Instant(pod_state.started_at + pod.spec.activeDeadlineSeconds)
 
 
-def _earliest(*times: Instant | None) -> Instant | None:
+def earliest(*times: Instant | None) -> Instant | None:
     known = [t for t in times if t]
     return min(known) if known else None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from fairlead.api.core.pod.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
@@ -26,6 +28,10 @@ def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Inst
     for container in all_containers(pod):
         own = sorted((r for r in runs if r.record.container == container.name), key=lambda r: r.record.attempt)
         status = statuses.get(container.name)
+        if status is not None and status.resources is not None:
+            pod_state.allocated[container.name] = msgspec.structs.replace(
+                status.resources, requests=dict(status.allocatedResources)
+            )
         if own:
             pod_state.containers[container.name] = _resumed(own, status, probed=container.readinessProbe is not None)
         elif status is not None and status.containerID:
@@ -41,6 +47,8 @@ def _resumed(runs: Sequence[Run], status: ContainerStatus | None, *, probed: boo
         id=current.id,
         image=record.image,
         image_id=record.image_id,
+        pid=current.pid,
+        resources=status.resources if status is not None else None,
         started_at=Instant(current.started_at),
         exit=_exit(current),
         last=_exit(runs[-2]) if len(runs) > 1 else None,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from fairlead.api.core.pod.container import Container, EphemeralContainer
+from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements
 from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.images.registry.credentials import Credential
 from fairlead.machinery.values.status import StatusError
+from fairlead.node.cgroups.tree import MemoryInUse
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
 from fairlead.node.images.resolver import ImageRequest
 from fairlead.node.pods import plan
+from fairlead.node.pods.enforcement import ContainerLimits
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.pullsecrets import pull_credentials
 from fairlead.node.pods.running import RunningContainer
@@ -31,6 +33,7 @@ from fairlead.node.volumes.contents import VolumeProblem
 
 _CONFIG_RETRY_S = 5.0
 _API_RETRY_S = 0.5
+_RESIZE_RETRY_S = 5.0
 _IMAGE_TURN_S = 2.0
 """Seconds for which `ErrImagePull` is shown before it becomes `ImagePullBackOff`."""
 _LISTEN_S = 0.5
@@ -49,6 +52,7 @@ class ContainerRunner:
         self._probes: asyncio.Task[None] | None = None
         self._deadline = 0.0
         """The time, on the loop's clock, at which a stopping run is killed."""
+        self._limits = ContainerLimits(local)
         self._early: Exited | None = None
         """The exit of a run whose start has not been dealt with yet."""
 
@@ -66,6 +70,7 @@ class ContainerRunner:
         state = self.state
         if state.phase == "running":
             self._local.deps.zygote.exits.add_listener(state.id, self.exited)
+            self._limits.watch(state.id, state.pid, state.resources)
             self._watch()
 
     def start(self, action: plan.Start) -> None:
@@ -81,14 +86,8 @@ class ContainerRunner:
             if not local.volumes_ready:
                 await local.prepare()
             image = await self._image(container)
-            message = start_message(
-                local,
-                container,
-                image,
-                action,
-                id_=local.deps.zygote.new_id(),
-                pid_namespace_of=pid_namespace_of,
-            )
+            limits = self._limits.prepare(container, local.deps.zygote.new_id())
+            message = start_message(local, container, image, action, limits, pid_namespace_of=pid_namespace_of)
         except NoImage as error:
             self._no_image(error, again=again)
         except (ConfigProblem, VolumeProblem) as error:
@@ -98,7 +97,7 @@ class ContainerRunner:
         except (ConnectionError, StatusError) as error:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
         else:
-            await self._launch(message, image)
+            await self._launch(message, image, limits.resources)
 
     async def _image(self, container: Container) -> Image:
         """Returns the container's image, pulled if its policy asks for that. Raises NoImage, ConnectionError,
@@ -117,7 +116,7 @@ class ContainerRunner:
             ImageRequest(name, container.imagePullPolicy, pulling=pulling, credentials=credentials)
         )
 
-    async def _launch(self, message: StartContainer, image: Image) -> None:
+    async def _launch(self, message: StartContainer, image: Image, resources: ResourceRequirements) -> None:
         zygote = self._local.deps.zygote
         zygote.exits.add_listener(message.id, self.exited)
         self._gone = asyncio.Event()
@@ -130,6 +129,8 @@ class ContainerRunner:
             self._stop_signal = image.stop_signal
             self._record_started(image)
             self._new_run(message, image.id, Instant(run.started_at))
+            self.state.pid, self.state.resources = run.pid, resources
+            self._limits.watch(message.id, run.pid, resources)
             await self._running(message.id, listening_port(image, message.spec.process))
 
     def _target(self) -> str:
@@ -156,8 +157,8 @@ class ContainerRunner:
         state.image, state.image_id = record.image, image_id
         state.phase, state.started_at = "running", at
         state.waiting, state.retry_s, state.retry_at = None, 0.0, NEVER
-        state.started = state.ready = state.stopping = False
-        state.unhealthy = ""
+        state.started = state.ready = state.stopping = state.again = False
+        state.unhealthy = state.resize_error = ""
         if previous is not None and previous is not state.last:
             self._local.nursery.spawn(self._remove_previous(previous.id))
 
@@ -267,6 +268,7 @@ class ContainerRunner:
     def _never_ran(self, message: StartContainer, why: str) -> None:
         """Records a program that could not be started: for the pod this is a run that failed at once."""
         now = self._local.deps.clock.now()
+        self._limits.end(message.id, failed=True)
         text = f'failed to start container "{self._container.name}": {why}'
         self._local.event("Warning", "Failed", f"Error: {text}", self._container)
         self._new_run(message, self.state.image_id, now)
@@ -280,7 +282,9 @@ class ContainerRunner:
         status = exited.exit
         started = Instant(exited.started_at or status.finished_at)
         text = self._termination_message(failed=status.code != 0)
-        self._over(Exit(exited.id, status.code, status.signal, started, Instant(status.finished_at), message=text))
+        reason = self._limits.end(exited.id, failed=status.code != 0)
+        at = Instant(status.finished_at)
+        self._over(Exit(exited.id, status.code, status.signal, started, at, reason=reason, message=text))
 
     def _termination_message(self, *, failed: bool) -> str:
         local, container, attempt = self._local, self._container, self.state.attempt
@@ -305,8 +309,21 @@ class ContainerRunner:
 
     def stop(self, action: plan.Stop) -> None:
         """Stops the current run, with the grace that the pod has."""
-        self.state.stopping = True
+        self.state.stopping, self.state.again = True, action.again
         self._local.nursery.spawn(self._stop(action, self._current()))
+
+    def resize(self) -> None:
+        """Gives the current run the limits that the node has granted; a failure is tried again."""
+        local, state = self._local, self.state
+        granted = local.state.allocated[self._name]
+        try:
+            self._limits.change(state.id, state.pid, granted)
+        except (MemoryInUse, OSError) as error:
+            state.resize_error = f'cannot resize container "{self._name}": {error}'
+            state.resize_at = Instant(local.deps.clock.now() + _RESIZE_RETRY_S)
+        else:
+            state.resources, state.resize_error = granted, ""
+        local.changed()
 
     async def _stop(self, action: plan.Stop, run: RunningContainer) -> None:
         local, container = self._local, run.container

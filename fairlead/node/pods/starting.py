@@ -16,6 +16,7 @@ from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
 from fairlead.node.pods.containerspec import ImageFiles, container_spec, pod_mounts, process_of
 from fairlead.node.pods.dependencies import Dependencies
+from fairlead.node.pods.enforcement import Enforcement
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Start
@@ -28,13 +29,23 @@ _SERVERS_RUN_AS = ("nginx", "www-data", "nobody")
 
 
 def start_message(
-    local: LocalPod, container: Container, image: Image, action: Start, *, id_: str, pid_namespace_of: str
+    local: LocalPod,
+    container: Container,
+    image: Image,
+    action: Start,
+    limits: Enforcement,
+    *,
+    pid_namespace_of: str,
 ) -> StartContainer:
     """Writes the container's files and returns the request to the zygote. Raises ConfigProblem, VolumeProblem."""
     return StartContainer(
-        id=id_,
+        id=limits.run,
         sandbox=local.pod.metadata.uid,
-        spec=_spec(local, container, image, action.attempt),
+        spec=replace(
+            _spec(local, container, image, action.attempt),
+            cgroups=limits.cgroups,
+            oom_score_adj=limits.oom_score_adj,
+        ),
         log_path=local.files.new_log(container.name, action.attempt),
         record=ContainerRecord(
             container=container.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from fairlead.api.core.pod.container import Container, EphemeralContainer
+from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant
@@ -48,6 +48,12 @@ class ContainerState:
     image: str = ""
     """The image's name at the start of the run."""
     image_id: str = ""
+    pid: int = 0
+    resources: ResourceRequirements | None = None
+    """The requests and limits that the run has; None before the first run."""
+    resize_at: Instant = NEVER
+    """The earliest time of the next try to change the limits, after one that failed."""
+    resize_error: str = ""
     started_at: Instant = NEVER
     exit: Exit | None = None
     """Set if the phase is `exited`."""
@@ -62,6 +68,8 @@ class ContainerState:
     """True if the container runs, its postStart hook has ended and its startup probe has passed."""
     ready: bool = False
     stopping: bool = False
+    again: bool = False
+    """The run is stopped to be started again, whatever its exit code is."""
     unhealthy: str = ""
     """The check that failed, so that the container is restarted: `liveness probe`, `startup probe`, `postStart
     hook`."""
@@ -82,6 +90,11 @@ class PodState:
     """The reason for which the whole pod failed (`DeadlineExceeded`, ...)."""
     message: str = ""
     containers: dict[str, ContainerState] = field(default_factory=dict)
+    allocated: dict[str, ResourceRequirements] = field(default_factory=dict)
+    """The amounts that the node has granted each container; the spec may ask for others."""
+    resize: Literal["", "Deferred", "Infeasible"] = ""
+    """The reason for which the node does not grant what the spec asks for."""
+    resize_message: str = ""
 
     @property
     def ip(self) -> str:

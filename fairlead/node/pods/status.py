@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from fairlead.api.core.pod.container import Container
@@ -21,10 +21,12 @@ from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
+from fairlead.node.pods.resize import lacking
 from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, own_containers, sidecar
 
 CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+_RESIZE = ("PodResizePending", "PodResizeInProgress")
 
 
 def render_status(pod: Pod, pod_state: PodState, *, host_ips: Sequence[str], now: Instant) -> PodStatus:
@@ -90,7 +92,17 @@ def _conditions(pod: Pod, pod_state: PodState, phase: str, now: Instant) -> list
         init = _Truth(False, "ContainersNotInitialized", f"containers with incomplete status: {_names(waiting)}")
     truths = (_Truth(pod_state.sandbox == "up"), init, ready, containers)
     own = [_condition(pod, name, truth, now) for name, truth in zip(_OWN, truths, strict=True)]
-    return own + [c for c in pod.status.conditions if c.type not in _OWN]
+    own += [_condition(pod, name, truth, now) for name, truth in _resize_conditions(pod, pod_state)]
+    return own + [c for c in pod.status.conditions if c.type not in (*_OWN, *_RESIZE)]
+
+
+def _resize_conditions(pod: Pod, pod_state: PodState) -> Iterator[tuple[str, _Truth]]:
+    if pod_state.resize:
+        yield _RESIZE[0], _Truth(True, pod_state.resize, pod_state.resize_message)
+    slow = list(lacking(pod, pod_state))
+    if slow:
+        texts = [text for c in slow if (text := pod_state.of(c.name).resize_error)]
+        yield _RESIZE[1], _Truth(True, "Error" if texts else "", "; ".join(texts))
 
 
 def _names(names: Sequence[str]) -> str:
@@ -134,7 +146,7 @@ def _condition(pod: Pod, name: str, truth: _Truth, now: Instant) -> PodCondition
 
 
 def _container(pod: Pod, container: Container, pod_state: PodState, *, init: bool) -> ContainerStatus:
-    state = pod_state.of(container.name)
+    state, allocated = pod_state.of(container.name), pod_state.allocated.get(container.name)
     now, last = _states(pod, container, state)
     ready = is_ready(state) and not ephemeral(container)
     if init and not sidecar(container):
@@ -147,6 +159,8 @@ def _container(pod: Pod, container: Container, pod_state: PodState, *, init: boo
         ready=ready,
         started=None if ephemeral(container) else state.phase == "running" and state.started,
         restartCount=state.attempt,
+        allocatedResources=dict(allocated.requests) if allocated is not None else {},
+        resources=state.resources,
         state=now,
         lastState=last,
     )

@@ -24,7 +24,8 @@ from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
 from fairlead.node.pods.hostports import PortTaken
 from fairlead.node.pods.ignored import ignored_fields
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.plan import Action, Fail, Finish, SetUp, Start, Stop, TearDown
+from fairlead.node.pods.plan import Action, Fail, Finish, Resize, SetUp, Start, Stop, TearDown
+from fairlead.node.pods.resize import grant, lacking
 from fairlead.node.pods.runner import ContainerRunner
 from fairlead.node.pods.starting import with_domain
 from fairlead.node.pods.state import all_containers
@@ -37,6 +38,7 @@ from fairlead.node.volumes.podvolumes import refreshed
 _RETRY_FIRST_S, _RETRY_LONGEST_S = 0.5, 120.0
 _REFRESH_S = 60.0
 _API_RETRY_S = 0.5
+_GRANT_RETRY_S = 3.0
 
 
 class PodWorker:
@@ -52,7 +54,7 @@ class PodWorker:
         self._previous_ip = pod.status.podIP
         """The address from before this agent: the status omits it while the pod has no sandbox."""
         self._done = False
-        self._reported: set[str] = set(ignored_fields(pod)) if pod_state.sandbox == "up" else set()
+        self._reported: set[str] = set(self._ignored(pod)) if pod_state.sandbox == "up" else set()
         """Paths of ignored fields that an event has named, by an agent before this one too."""
 
     @property
@@ -132,10 +134,27 @@ class PodWorker:
         pod, pod_state = self._local.pod, self._local.state
         if self._local.ended_before and not pod_state.ending:
             return None
-        decision = plan.decide(pod, pod_state, self._deps.clock.now())
+        self._grant_resources()
+        now = self._deps.clock.now()
+        decision = plan.decide(pod, pod_state, now)
         for action in decision.actions:
             await self._do(action)
-        return decision.wake_at
+        again = Instant(now + _GRANT_RETRY_S) if pod_state.resize == "Deferred" else None
+        return plan.earliest(decision.wake_at, again)
+
+    def _grant_resources(self) -> None:
+        """Grants what the spec asks for, if the node has it beside its other pods."""
+        local, uid = self._local, self._local.pod.metadata.uid
+        before = local.state.allocated
+        others = (p for p in self._deps.pods.items.values() if p.metadata.uid != uid and not _ended(p))
+        if not grant(local.pod, local.state, others, self._deps.allocatable):
+            return
+        local.show.set()
+        if local.state.resize:
+            text = f"Pod resize {local.state.resize}: {local.state.resize_message}"
+            local.event("Warning", f"Resize{local.state.resize}", text)
+        elif before != local.state.allocated:
+            local.event("Normal", "ResizeStarted", "Pod resize started")
 
     async def _do(self, action: Action) -> None:
         match action:
@@ -146,6 +165,10 @@ class PodWorker:
                 self._runners[action.container].start(action)
             case Stop():
                 self._runners[action.container].stop(action)
+            case Resize():
+                self._runners[action.container].resize()
+                if not any(lacking(self._local.pod, self._local.state)):
+                    self._local.event("Normal", "ResizeCompleted", "Pod resize completed")
             case TearDown():
                 await self._tear_down()
             case Finish():
@@ -177,10 +200,13 @@ class PodWorker:
 
     def _record_ignored_fields(self) -> None:
         """Records an event once for each field; an ephemeral container may be added later than the rest."""
-        news = [path for path in ignored_fields(self._local.pod) if path not in self._reported]
+        news = [path for path in self._ignored(self._local.pod) if path not in self._reported]
         self._reported.update(news)
         if news:
             self._local.event("Warning", "Ignored", f"Not supported by Fairlead's nodes: {', '.join(news)}")
+
+    def _ignored(self, pod: Pod) -> list[str]:
+        return ignored_fields(pod, kernel_limits=self._deps.cgroups is not None)
 
     def _reject(self, predicate: str, why: str) -> None:
         """Rejects a pod that cannot run on this node; its owner makes another."""
@@ -246,3 +272,7 @@ class PodWorker:
                 # What has gone stays as it was in the pod's files.
                 with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
                     await local.prepare()
+
+
+def _ended(pod: Pod) -> bool:
+    return pod.status.phase in ("Succeeded", "Failed")

@@ -100,6 +100,10 @@ class ContainerSpec:
     """Only one user id is mapped, so changes of ids are made to appear to succeed."""
     stdin: bool = False
     stdin_once: bool = False
+    cgroups: tuple[str, ...] = ()
+    """The directories of the container's control group: one for v2, one for each controller for v1, none without
+    limits."""
+    oom_score_adj: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from fairlead.base.limits import explain_fork
 from fairlead.net import linux
-from fairlead.node.runtime import privilege, rootfs, users
+from fairlead.node.runtime import controlgroup, privilege, rootfs, users
 from fairlead.node.runtime.containerspec import ConsoleSize, ContainerSpec, ExecSpec
 from fairlead.node.runtime.safepath import PathProblem
 
@@ -61,6 +61,8 @@ def _explain(error: BaseException) -> str:
 def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int, ...], error_fd: int) -> None:
     """Turns pid 1 of a new pid namespace into the container's program."""
     os.setsid()
+    controlgroup.enter(spec.cgroups, new_namespace=True)
+    controlgroup.set_oom_score(spec.oom_score_adj)
     for fd in namespaces:
         linux.setns(fd)
     rootfs.build(spec)
@@ -72,7 +74,9 @@ def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int
 def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: int) -> None:
     """Runs a further program beside the container's first, in all its namespaces; `target` is a pidfd."""
     os.setsid()
-    linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS)
+    controlgroup.enter(spec.cgroups, new_namespace=False)
+    controlgroup.set_oom_score(spec.oom_score_adj)
+    linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS | (linux.CLONE_NEWCGROUP if spec.cgroups else 0))
     os.umask(0o022)
     os.chdir(spec.process.cwd)
     _become_program(users.resolved(spec), stdio, error_fd)

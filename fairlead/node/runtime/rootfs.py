@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+from fairlead.node.runtime import controlgroup
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
@@ -202,9 +203,9 @@ class RootFilesystem:
             raise PathProblem(f"/{name} of the image is not a directory")
         return path
 
-    def kernel_files(self) -> None:
-        """Mounts /proc of the new pid namespace and /sys of the pod's network; uses the outer ones if that is
-        refused."""
+    def kernel_files(self, cgroups: Sequence[str]) -> None:
+        """Mounts /proc of the new pid namespace, /sys of the pod's network and the container's control group; uses the
+        outer ones if that is refused."""
         proc, sys = self._own_directory("proc"), self._own_directory("sys")
         try:
             linux.mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -215,6 +216,8 @@ class RootFilesystem:
         except PermissionError:
             linux.mount("/sys", sys, None, MS_BIND | MS_REC)
             linux.set_read_only(sys)
+        else:
+            controlgroup.show(cgroups, f"{sys}/fs/cgroup")
         if not self._privileged:
             self._mask()
 
@@ -257,7 +260,7 @@ def build(spec: ContainerSpec) -> None:
         for path in (*hidden, *homes):
             root.hide(path)
     root.devices()
-    root.kernel_files()
+    root.kernel_files(spec.cgroups)
     for path in sorted(spec.exposed_paths, key=lambda p: len(parts_of(p))):
         root.expose(path)
     for path in (*hidden, *homes) if spec.image_root is None else ():

@@ -7,7 +7,7 @@ namespace, and if a program was started by exec. Control groups would be exact, 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from fairlead.net.linux import mount_namespace
 from fairlead.node.usage.model import Usage
@@ -28,6 +28,25 @@ def by_mount_namespace(wanted: Collection[int]) -> dict[int, Usage]:
     return found
 
 
+def resident_bytes(wanted: Collection[int]) -> dict[int, int]:
+    """Returns the resident memory of all processes in each of the mount namespaces; shared pages count for each."""
+    return _sums(wanted, _resident)
+
+
+def unshared_bytes(wanted: Collection[int]) -> dict[int, int]:
+    """Returns the anonymous and shared memory in each of the mount namespaces, without pages of files; what processes
+    share is counted once."""
+    return _sums(wanted, _unshared)
+
+
+def _sums(wanted: Collection[int], measure: Callable[[int], int]) -> dict[int, int]:
+    found = dict.fromkeys(wanted, 0)
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and (inode := mount_namespace(int(name))) in found:
+            found[inode] += measure(int(name))
+    return found
+
+
 def of_process(pid: int) -> Usage:
     """Returns the usage of a process; nothing if it has ended."""
     return Usage(_cpu_s(pid), _memory_bytes(pid))
@@ -44,8 +63,18 @@ def _memory_bytes(pid: int) -> int:
     for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
+    return _resident(pid)
+
+
+def _resident(pid: int) -> int:
     pages = _read(f"/proc/{pid}/statm").split()
     return int(pages[1]) * _PAGE_BYTES if pages else 0
+
+
+def _unshared(pid: int) -> int:
+    lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))]
+    return sum(sizes) if lines else _resident(pid)
 
 
 def _read(path: str) -> str:

@@ -102,6 +102,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "volumes": FROM_API,
     },
     "Container": {
+        "resizePolicy": "cluster/test_limits.py::test_a_policy_says_that_a_resize_restarts_the_container",
         "name": COMMAND,
         "args": COMMAND,
         "command": COMMAND,
@@ -183,7 +184,11 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "service": f"{GRPC}::test_a_service_that_serves_is_healthy",
     },
     "ContainerPort": PORTS,
-    "ResourceRequirements": {"requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere"},
+    "ContainerResizePolicy": "cluster/test_limits.py::test_a_policy_says_that_a_resize_restarts_the_container",
+    "ResourceRequirements": {
+        "limits": "cluster/test_limits.py::test_a_container_that_takes_more_than_its_limit_is_killed_for_it",
+        "requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere",
+    },
     "SecurityContext": {
         "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
         "privileged": "node/runtime/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
@@ -288,7 +293,6 @@ MEANINGLESS: dict[str, dict[str, str]] = {
     },
     "Container": {
         "imagePullPolicy": "images are programs of the machine: nothing is pulled",
-        "resizePolicy": "there is no subresource `resize`",
     },
     "EphemeralContainer": {"imagePullPolicy": "images are programs of the machine: nothing is pulled"},
     "PodSecurityContext": {
@@ -390,10 +394,11 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
             shareProcessNamespace=True,
             priority=7,
             securityContext={"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]},
-        )
+        ),
+        kernel_limits=False,
     )
     assert found == [
-        "spec.containers[0].resources.limits",
+        "spec.containers[0].resources.limits[cpu]",
         "spec.containers[0].securityContext.allowPrivilegeEscalation",
         "spec.containers[0].securityContext.seccompProfile",
         "spec.containers[0].volumeMounts[1].mountPropagation",
@@ -413,4 +418,4 @@ def test_nothing_is_named_of_a_plain_pod_or_of_what_is_so_anyway() -> None:
         "preemptionPolicy": "PreemptLowerPriority",
         "securityContext": {"seccompProfile": {"type": "Unconfined"}},
     }
-    assert ignored_fields(pod()) == ignored_fields(pod(**quiet)) == []
+    assert ignored_fields(pod(), kernel_limits=True) == ignored_fields(pod(**quiet), kernel_limits=True) == []

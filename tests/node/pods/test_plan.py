@@ -138,7 +138,7 @@ def test_a_pod_deleted_before_it_ran_is_finished_at_once() -> None:
 
 def test_an_unhealthy_container_is_stopped_once() -> None:
     state = pod_state(main=running(unhealthy="liveness probe"))
-    expected = Stop("main", "Container main failed liveness probe, will be restarted")
+    expected = Stop("main", "Container main failed liveness probe, will be restarted", again=True)
     assert decide(pod(), state, NOW).actions == (expected,)
     state.of("main").stopping = True
     assert decide(pod(), state, NOW).actions == ()
@@ -148,7 +148,8 @@ def test_a_container_whose_image_was_changed_is_restarted() -> None:
     state = pod_state(main=running(image="fairlead/web"))
     assert decide(pod(), state, NOW).actions == ()
     state.of("main").image = "nginx:1.14"
-    assert decide(pod(), state, NOW).actions == (Stop("main", "Container main definition changed, will be restarted"),)
+    stop = Stop("main", "Container main definition changed, will be restarted", again=True)
+    assert decide(pod(), state, NOW).actions == (stop,)
 
 
 def test_a_pod_past_its_deadline_fails() -> None:

@@ -61,8 +61,8 @@ class ResourceRequirements(Record):
     limits: Annotated[
         Resources,
         Doc(
-            "Maximum amounts of resources that the container may use, by resource name; Fairlead's nodes "
-            "ignore limits at run time."
+            "Maximum amounts of resources that the container may use, by resource name; without control groups "
+            "Fairlead's nodes enforce memory only."
         ),
     ] = {}
     requests: Annotated[

@@ -6,6 +6,7 @@ from fairlead.api.core.pod.columns import POD_COLUMNS
 from fairlead.api.core.pod.create import prepare_pod
 from fairlead.api.core.pod.defaults import default_own_spec, default_pod_spec
 from fairlead.api.core.pod.deletion import grace_s
+from fairlead.api.core.pod.resize import keep_all_but_resources, resize_changes
 from fairlead.api.core.pod.rules import ephemeral_container_changes, pod_create_errors, pod_errors, pod_transition
 from fairlead.api.core.pod.subresources import POD_SUBRESOURCES
 from fairlead.api.core.pod.types import Pod
@@ -39,6 +40,12 @@ POD = Kind(
             name="ephemeralcontainers",
             writes=("spec", "ephemeralContainers"),
             transition=ephemeral_container_changes,
+        ),
+        Part(
+            name="resize",
+            writes=("spec",),
+            transition=resize_changes,
+            prepare=keep_all_but_resources,
         ),
     ),
     subresources=POD_SUBRESOURCES,
