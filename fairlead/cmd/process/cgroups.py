@@ -9,7 +9,7 @@ from fairlead.cmd.cluster.paths import Paths
 
 
 def remove_groups(paths: Paths) -> None:
-    """Reads where the groups are from the nodes' folders; a group with a process in it stays."""
+    """Reads the groups' paths from the nodes' folders; a group with a process in it stays."""
     for record in paths.root.glob("nodes/*/cgroups"):
         for root in record.read_text(encoding="utf-8").splitlines():
             for folder, _, _ in os.walk(root, topdown=False):

@@ -2,7 +2,7 @@
 
 cgroup v2: the nearest ancestor of this process's own group that this user may write, and whose children have memory
 (cgroups(7), "Delegation"): for root the top, for a user the part that systemd has delegated to the user's session.
-cgroup v1: root alone, if v2 has no memory controller. A place counts only if a group can be made there.
+cgroup v1: root alone, if v2 lacks the memory controller. A place counts only if a group can be made there.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _GUARANTEED, _BEST_EFFORT = -997, 1000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a control group gets. None: no limit."""
+    """The values of a control group. None: unlimited."""
 
     cpu_shares: int = _LEAST_SHARES
     cpu_quota_us: int | None = None

@@ -24,7 +24,7 @@ LEASE_NAMESPACE = "kube-node-lease"
 KUBERNETES_VERSION = "v1.36.0"
 NO_KERNEL_LIMITS = "NoControlGroups"
 KERNEL_LIMITS_TEXT = (
-    "this user may not make control groups with limits: limits.cpu has no effect, limits.memory is enforced by the "
+    "this user may not make control groups with limits: limits.cpu is ignored, limits.memory is enforced by the "
     "node's agent"
 )
 _LEASE_S = 40

@@ -17,7 +17,7 @@ OOM_KILLED = "OOMKilled"
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """What a new run of a container gets."""
+    """The limits of a new run of a container."""
 
     run: str
     """The id of the run."""

@@ -99,7 +99,7 @@ def ignored_fields(pod: Pod, *, kernel_limits: bool) -> list[str]:
 
 
 def _limits(pod: Pod, limited: Collection[str]) -> Iterator[str]:
-    """Yields the limits that have no effect."""
+    """Yields the ineffective limits."""
     if pod.spec.resources is not None and pod.spec.resources.limits and "cpu" not in limited:
         yield "spec.resources.limits"
     for name in ("initContainers", "containers"):

@@ -16,7 +16,7 @@ _FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY
 
 
 def enter(groups: Sequence[str], *, new_namespace: bool) -> None:
-    """Moves the calling process into the groups, which then are the top of its own view (cgroup_namespaces(7))."""
+    """Moves the calling process into the groups, which then are the top of its view (cgroup_namespaces(7))."""
     for group in groups:
         linux.put(f"{group}/cgroup.procs", "0")
     if groups and new_namespace:

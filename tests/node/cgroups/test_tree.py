@@ -75,7 +75,7 @@ def test_a_place_counts_only_if_the_kernel_makes_a_group_there(tmp_path: Path) -
         (group / "cgroup.subtree_control").write_text("memory cpu")
     (top / "cgroup.procs").unlink()  # nothing may be moved to the top
     where = proc(tmp_path, f"none {top} cgroup2 rw 0 0\n", "0::/user.slice/scope\n")
-    # Directories have no cgroup.procs, which the kernel makes at once: nothing counts as usable.
+    # These directories lack cgroup.procs, which the kernel would make at once.
     assert find_place("node", proc=where) is None
     assert not (top / "user.slice/node").exists()
 
