@@ -15,7 +15,7 @@ from fairlead.net.model import ClusterNetwork
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Tracer
-from fairlead.net.trace import Packet, Trace
+from fairlead.net.trace import Packet, RandomDice, Trace
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
@@ -56,10 +56,10 @@ def fake_backend(name: str, network: ClusterNetwork) -> tuple[Backend, Callable[
         nft = FakeNft()
         return NftablesBackend(
             nft, proxier
-        ), lambda node: Tracer(nft.tables[TABLE], local=node.addresses, rng=rng).trace
+        ), lambda node: Tracer(nft.tables[TABLE], local=node.addresses, dice=RandomDice(rng)).trace
     tables = FakeIptables()
     backend = IptablesBackend(tables, proxier, pods=cluster_pods(network))
-    return backend, lambda node: IptablesTracer(tables, local=node.addresses, rng=rng).trace
+    return backend, lambda node: IptablesTracer(tables, local=node.addresses, dice=RandomDice(rng)).trace
 
 
 async def until(happened: Callable[[], bool]) -> None:

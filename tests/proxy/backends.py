@@ -19,7 +19,7 @@ from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.run import NftKernel
 from fairlead.net.nft.trace import Tracer as NftTracer
-from fairlead.net.trace import Packet, Trace
+from fairlead.net.trace import Packet, RandomDice, Trace
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.nftables.backend import NftablesBackend
 from fairlead.proxy.nftables.rules import TABLE
@@ -70,7 +70,7 @@ def _fake_nftables(proxier: ProxierConfig) -> tuple[Backend, Tracing]:
     name = TABLE if proxier.family is IPV4 else f"ip6 {TABLE}"
 
     def tracing(node: NodeView, rng: random.Random) -> Tracer:
-        return NftTracer(nft.tables[name], local=node.addresses, rng=rng)
+        return NftTracer(nft.tables[name], local=node.addresses, dice=RandomDice(rng))
 
     return NftablesBackend(nft, proxier), tracing
 
@@ -79,7 +79,7 @@ def _fake_iptables(proxier: ProxierConfig) -> tuple[Backend, Tracing]:
     tables, recent = FakeIptables(), dict[str, set[str]]()
 
     def tracing(node: NodeView, rng: random.Random) -> Tracer:
-        return IptablesTracer(tables, local=node.addresses, rng=rng, recent=recent)
+        return IptablesTracer(tables, local=node.addresses, dice=RandomDice(rng), recent=recent)
 
     return IptablesBackend(tables, proxier, pods=pods(proxier.family)), tracing
 

@@ -21,7 +21,7 @@ from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.net.iptables.fake import FakeIptables
 from fairlead.net.iptables.model import IptablesError, Restore
 from fairlead.net.iptables.trace import Tracer
-from fairlead.net.trace import Packet
+from fairlead.net.trace import Packet, RandomDice
 from fairlead.proxy.iptables.backend import IptablesBackend
 from fairlead.proxy.iptables.rules import chain_name
 from fairlead.proxy.planning.backend import Source, UdpFrontend
@@ -400,7 +400,7 @@ def test_between_two_transactions_of_a_change_clients_reach_an_endpoint_of_befor
         allowed = before | after
 
         def look(allowed: set[str] = allowed) -> None:
-            tracer = Tracer(tables, local=at.node.addresses, rng=rng)  # noqa: B023 -- called within the turn
+            tracer = Tracer(tables, local=at.node.addresses, dice=RandomDice(rng))  # noqa: B023 -- called within the turn
             for _ in range(6):
                 trace = tracer.trace(Packet("10.244.1.9", "10.96.0.97", 80, link="veth9"))
                 assert (trace.fate, trace.target in allowed) == ("sent", True), str(trace)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.trace import Tracer
-from fairlead.net.trace import Packet
+from fairlead.net.trace import Packet, RandomDice
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.rules import TABLE, fixed_table
@@ -50,7 +50,7 @@ def test_between_two_parts_of_a_change_clients_reach_an_endpoint_of_before_or_af
             nft.execute(part)
             mirror.done(part)
             if before and after:
-                tracer = Tracer(nft.tables[TABLE], local=node().addresses, rng=rng)
+                tracer = Tracer(nft.tables[TABLE], local=node().addresses, dice=RandomDice(rng))
                 for client in CLIENTS * 2:
                     trace = tracer.trace(Packet(client, "10.96.0.97", 80, link="veth9"))
                     assert (trace.fate, trace.target in before | after) == ("sent", True), f"{trace} after {part}"

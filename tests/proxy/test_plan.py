@@ -16,7 +16,7 @@ from fairlead.api.discovery.endpointslice.kind import EndpointPort, EndpointSlic
 from fairlead.net.nft.fake import FakeNft
 from fairlead.net.nft.model import Transaction
 from fairlead.net.nft.trace import Tracer
-from fairlead.net.trace import Packet, Trace
+from fairlead.net.trace import Packet, RandomDice, Trace
 from fairlead.proxy.nftables.incremental import Planner
 from fairlead.proxy.nftables.mirror import TableMirror
 from fairlead.proxy.nftables.plan import plan_service
@@ -66,7 +66,7 @@ class World:
         self.mirror.done(transaction)
 
     def trace(self, packet: Packet) -> Trace:
-        return Tracer(self.nft.tables[TABLE], local=(NODE1, "10.244.1.1"), rng=self.rng).trace(packet)
+        return Tracer(self.nft.tables[TABLE], local=(NODE1, "10.244.1.1"), dice=RandomDice(self.rng)).trace(packet)
 
     def send(self, packet: Packet) -> str:
         return str(self.trace(packet))

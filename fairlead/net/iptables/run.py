@@ -109,6 +109,10 @@ class IptablesKernel:
         tables = await asyncio.to_thread(lambda: parse_save(self._run([self._programs["save"]])))
         return {table: saved for table, saved in tables.items() if table in TABLES}
 
+    def save_text(self) -> str:
+        """Returns what the save program prints; empty if no table exists."""
+        return self._run([self._programs["save"]]) if self._used() else ""
+
     def _used(self) -> bool:
         """Returns False if no table exists, as is usual at a start: then no program need run. A running program may be
         about to create a table."""

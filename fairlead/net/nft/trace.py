@@ -1,4 +1,4 @@
-"""Follows the first packet of a connection through the rules of a `FakeTable`.
+"""Follows the first packet of a connection through the rules of a table, of the fake or read from the kernel.
 
 Knows the statements of Fairlead's own tables and no others: an unknown one raises an error and is never skipped. Real
 packets in real namespaces have the last word; the tracer shows which rules a packet takes, without a kernel.
@@ -6,16 +6,14 @@ packets in real namespaces have the last word; the tracer shows which rules a pa
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import Literal
+from typing import Literal, Protocol
 
-from fairlead.net.nft.fake import FakeTable
 from fairlead.net.nft.model import Chain
-from fairlead.net.trace import Matched, Packet, PacketTracer, State
+from fairlead.net.trace import Dice, Lookup, Packet, PacketTracer, State, UnknownRule
 
 Step = Literal["next", "no match", "done"]
 
@@ -24,27 +22,42 @@ _KEY = rf"({_FIELD}(?: \. {_FIELD})*)"
 _PRIORITY = {"dstnat": -100, "filter": 0, "srcnat": 100}
 
 
+class TableRules(Protocol):
+    """A table with all its rules and elements."""
+
+    @property
+    def chains(self) -> Mapping[str, Chain]: ...
+
+    @property
+    def elements(self) -> Mapping[str, dict[str, str]]: ...
+
+
 class Tracer(PacketTracer):
     """The tracer. `local` are the node's own addresses. Affinity entries that the rules make stay in the table."""
 
-    def __init__(self, table: FakeTable, *, local: Iterable[str], rng: random.Random) -> None:
+    def __init__(self, table: TableRules, *, local: Iterable[str], dice: Dice, tolerant: bool = False) -> None:
         self._table = table
-        super().__init__(local=local)
-        self._rng = rng
+        super().__init__(local=local, tolerant=tolerant)
+        self.dice = dice
 
     def run_hook(self, hook: str, state: State) -> None:
         chains = [c for c in self._table.chains.values() if f" hook {hook} " in c.hook]
         for chain in sorted(chains, key=_priority):
             if state.refused == "sent":
+                state.table = chain.hook.split()[1]
                 self._run_chain(chain, state)
 
     def _run_chain(self, chain: Chain, state: State) -> bool:
         """Runs the chain; returns True if it gave a final verdict at this hook."""
-        for rule in chain.rules:
-            outcome = self._run_rule(rule, state)
-            if outcome == "no match":
+        for position, rule in enumerate(chain.rules, 1):
+            try:
+                outcome = self._run_rule(rule, state)
+            except UnknownRule:
+                self.skip(chain.name, rule, position, state)
                 continue
-            state.rules.append(Matched(chain.name, rule))
+            if isinstance(outcome, tuple):
+                state.effects.append(" ".join(outcome))
+            state.record(chain.name, rule, position, matched=outcome != "no match")
             if isinstance(outcome, tuple):
                 verb, target = outcome
                 state.chains.append(target)
@@ -79,8 +92,12 @@ class Tracer(PacketTracer):
     def elements(self, set_name: str) -> dict[str, str]:
         return self._table.elements[set_name]
 
-    def draw(self, count: int) -> int:
-        return self._rng.randrange(count)
+    def look_up(self, set_name: str, expression: str, state: State) -> str | None:
+        """Returns the element's value, and records the look-up."""
+        key = self.key(expression, state)
+        value = self.elements(set_name).get(key)
+        state.lookups.append(Lookup(set_name, key, value))
+        return value
 
 
 def _ends(packet: Packet) -> Iterable[tuple[str, str]]:
@@ -92,7 +109,7 @@ def _statement(text: str) -> tuple[re.Match[str], Act]:
         match = pattern.match(text)
         if match:
             return match, act
-    raise ValueError(f"cannot trace {text!r}")
+    raise UnknownRule(text)
 
 
 def _priority(chain: Chain) -> int:
@@ -110,16 +127,19 @@ def _matches(good: bool) -> Outcome:
 
 def _mark_connection(_: Tracer, match: re.Match[str], state: State) -> Outcome:
     state.connection_mark |= int(match[1], 16)
+    state.effects.append("marked for masquerading")
     return "next"
 
 
 def _draw(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    state.mark = tracer.draw(int(match[1])) + int(match[2] or 0)
+    drawn = tracer.dice.draw(int(match[1]))
+    state.mark = drawn + int(match[2] or 0)
+    state.effects.append(f"drew {drawn + 1} of {match[1]}")
     return "next"
 
 
 def _mark_from_map(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
+    value = tracer.look_up(match[2], match[1], state)
     if value is None:
         return "no match"
     state.mark = int(value, 16)
@@ -128,6 +148,7 @@ def _mark_from_map(tracer: Tracer, match: re.Match[str], state: State) -> Outcom
 
 def _update(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
     tracer.elements(match[1]).setdefault(tracer.key(match[2], state), f"0x{state.mark:08x}")
+    state.effects.append("remembered the client")
     return "next"
 
 
@@ -137,32 +158,41 @@ def _forget(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
 
 
 def _translate(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
+    value = tracer.look_up(match[2], match[1], state)
     if value is None:
         return "no match"
     ip, _, port = value.rpartition(" . ")
     state.packet = replace(state.packet, target=ip, port=int(port))
     state.dnat = True
+    state.effects.append(f"dnat to {ip} port {port}")
     return "done"
 
 
 def _masquerade(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     state.masqueraded = True
+    state.effects.append("masquerade")
     return "done"
 
 
 def _reject(_: Tracer, match: re.Match[str], state: State) -> Outcome:
     state.refused = "reset" if match[1] == "tcp reset" else "unreachable"
+    state.effects.append(f"reject with {match[1]}")
     return "done"
 
 
 def _drop(_: Tracer, __: re.Match[str], state: State) -> Outcome:
     state.refused = "dropped"
+    state.effects.append("drop")
+    return "done"
+
+
+def _accept(_: Tracer, __: re.Match[str], state: State) -> Outcome:
+    state.effects.append("accept")
     return "done"
 
 
 def _verdict(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
-    value = tracer.elements(match[2]).get(tracer.key(match[1], state))
+    value = tracer.look_up(match[2], match[1], state)
     if value is None:
         return "no match"
     verb, target = value.split()
@@ -171,7 +201,10 @@ def _verdict(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
 
 def _in_set(tracer: Tracer, match: re.Match[str], state: State) -> Outcome:
     key, elements = tracer.key(match[1], state), tracer.elements(match[3])
-    there = key in elements or any(_covers(element, key) for element in elements if "/" in element)
+    covering = (element for element in elements if "/" in element and _covers(element, key))
+    element = key if key in elements else next(covering, None)
+    there = element is not None
+    state.lookups.append(Lookup(match[3], element or key, "" if there else None))
     return _matches(there != bool(match[2]))
 
 
@@ -228,7 +261,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Act], ...] = tuple(
         (r"masquerade", _masquerade),
         (r"reject with (tcp reset|icmp(?:v6)? port-unreachable)", _reject),
         (r"drop", _drop),
-        (r"accept", lambda _, __, ___: "done"),
+        (r"accept", _accept),
         (r"(goto|jump) (\w+)", lambda _, found, __: (found[1], found[2])),
         (rf"{_KEY} vmap @(\w+)", _verdict),
         (rf"{_KEY} (!= )?@(\w+)", _in_set),

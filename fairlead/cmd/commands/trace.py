@@ -1,0 +1,98 @@
+"""`fairlead trace`: each rule that a packet meets on the nodes, and where it may end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import TYPE_CHECKING
+
+from fairlead.cmd.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from fairlead.cmd.process.inspecting import Inspected, Inspector
+    from fairlead.net.family import Family
+    from fairlead.proxy.inspection.tracing import TraceResult
+
+_SETTLE_S, _TRIES = 0.2, 5
+"""Seconds between readings, and their number, until plan and kernel agree: objects may just be changing."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sender", metavar="FROM", help="pod/NAME, node/NAME, host, or an address")
+    parser.add_argument(
+        "to",
+        metavar="TO[:PORT]",
+        help="svc/NAME, pod/NAME, node/NAME, an address ([...] around IPv6), or a DNS name of the cluster",
+    )
+    parser.add_argument("-n", "--namespace", default="default", help="namespace of the names (default: default)")
+    parser.add_argument("--protocol", choices=["tcp", "udp", "sctp"], default="", help="default: the port's, or tcp")
+    parser.add_argument("--family", choices=["ipv4", "ipv6"], default="", help="default: the first of the destination")
+    parser.add_argument("--plan", action="store_true", help="follow only the planned rules; read no kernel")
+    parser.add_argument("--all", action="store_true", help="show the way to each end, not one of each kind")
+    parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: text)")
+    parser.epilog = (
+        "Exit code: 0 every end is a Pod, a node or outside, 1 the packet may be refused or dropped, or the kernel's "
+        "rules differ from the plan, 2 cannot tell."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from fairlead.cmd.process.inspecting import Inspector
+
+    inspector = Inspector(args.name)
+    inspected, result = _traced(inspector, args)
+    from fairlead.proxy.inspection.report import render
+    from fairlead.proxy.inspection.tracing import as_tree
+
+    world = inspected.world
+    if args.output == "json":
+        print(json.dumps(as_tree(result, world), indent=2, ensure_ascii=False))
+    else:
+        print(render(result, world, every=args.all))
+    return exit_code(result)
+
+
+def exit_code(result: TraceResult) -> int:
+    kinds = {end.kind for end in result.ends}
+    if not result.ends or "unknown" in kinds:
+        return 2
+    return 1 if kinds & {"refused", "dropped"} or result.differences else 0
+
+
+def _traced(inspector: Inspector, args: argparse.Namespace) -> tuple[Inspected, TraceResult]:
+    """Returns the trace. Reads again while kernel and plan differ, since objects may just be changing."""
+    for left in range(_TRIES - 1, -1, -1):
+        inspected = inspector.inspect(kernel=not args.plan)
+        result = follow(inspected, args)
+        if not result.differences or not left:
+            break
+        time.sleep(_SETTLE_S)
+    return inspected, result
+
+
+def follow(inspected: Inspected, args: argparse.Namespace) -> TraceResult:
+    from fairlead.proxy.inspection.places import PlaceError, family_for, find_destination, find_sender
+    from fairlead.proxy.inspection.tracing import trace
+    from fairlead.proxy.inspection.world import family_of
+
+    world, objects = inspected.world, inspected.objects.named("cluster.local")
+    family = _family(args.family) or family_for(args.to) or family_for(args.sender)
+    try:
+        destination = find_destination(
+            args.to, objects, world, namespace=args.namespace, family=family, protocol=args.protocol
+        )
+        first = destination.addresses[0][0] if destination.addresses else ""
+        spoken = family_of(first) if first else world.nodes[0].view.family
+        sender = find_sender(args.sender, objects, world, namespace=args.namespace, family=spoken)
+    except PlaceError as error:
+        raise UsageError(str(error)) from error
+    if world.nodes and not any(node.view.family is spoken for node in world.nodes):
+        raise CommandError(f"the cluster has no {spoken.name}")
+    return trace(world, sender, destination, kernel=not args.plan)
+
+
+def _family(name: str) -> Family | None:
+    from fairlead.net.family import IPV4, IPV6
+
+    return {"ipv4": IPV4, "ipv6": IPV6}.get(name)

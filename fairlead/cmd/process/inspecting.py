@@ -1,0 +1,72 @@
+"""Reads a running cluster for `rules`, `trace` and `watch`: the API's objects, and the rules in each node's kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fairlead.base.codec import decode, encode
+from fairlead.cli.api import Api
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.state import Run
+from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.process.innodes import in_nodes
+from fairlead.cmd.wiring.clusterapi import ask, connect
+
+if TYPE_CHECKING:
+    from fairlead.cmd.wiring.inspection import ClusterObjects, Texts
+    from fairlead.proxy.inspection.world import World
+
+
+class Inspected(NamedTuple):
+    """A cluster at one moment."""
+
+    world: World
+    objects: ClusterObjects
+    texts: Texts
+
+
+class Inspector:
+    """Reads one cluster again and again. The constructor raises CommandError if the cluster does not run."""
+
+    def __init__(self, name: str) -> None:
+        self.paths, self.run = running(name)
+        config = settings.load(self.paths)
+        if config is None:
+            raise CommandError(f'cluster "{name}" has lost its settings: {self.paths.config}')
+        self.config: ClusterConfig = config
+        self.api: Api = connect(name)[0]
+
+    def nodes(self, chosen: str = "") -> list[str]:
+        """Returns the nodes to read: one, or all. Raises UsageError."""
+        names = [node.name for node in self.run.nodes]
+        if chosen and chosen not in names:
+            raise UsageError(f'there is no node "{chosen}": the cluster has {", ".join(names)}')
+        return [chosen] if chosen else names
+
+    def inspect(self, node: str = "", *, kernel: bool = True) -> Inspected:
+        """Returns the cluster's state. Raises CommandError."""
+        from fairlead.cmd.wiring.inspection import fetch_objects, make_world
+
+        nodes = self.nodes(node)
+        texts = read_texts(self.run, nodes, self.config) if kernel else {}
+        objects = ask(lambda: fetch_objects(self.api, self.config))
+        world = make_world(self.config, objects, texts, host=self.run.hostAddresses, nodes=nodes)
+        return Inspected(world, objects, texts)
+
+
+def read_texts(run: Run, nodes: Iterable[str], config: ClusterConfig) -> Texts:
+    """Returns the rules of the nodes' kernels. Raises CommandError."""
+    from fairlead.cmd.wiring.inspection import families
+    from fairlead.net.family import of_name
+    from fairlead.proxy.inspection.reading import read_rules
+    from fairlead.proxy.inspection.ruleset import NodeText
+
+    wanted = [of_name("IPv6" if name == "IPv6" else "IPv4") for name in families(config)]
+    trees = in_nodes(
+        run, {node: node for node in nodes}, lambda _: [encode(NodeText, read_rules(family)) for family in wanted]
+    )
+    texts = [(node, decode(NodeText, tree)) for node, found in trees.items() for tree in found]
+    return {(node, text.family): text for node, text in texts}

@@ -1,0 +1,60 @@
+"""Says in plain words what a step of a trace did."""
+
+from __future__ import annotations
+
+from fairlead.net.trace import UNKNOWN, Lookup, Step
+from fairlead.proxy.inspection import iptableswords, nftwords
+from fairlead.proxy.inspection.owners import NOBODY, Owner
+from fairlead.proxy.inspection.ruleset import NftRules
+from fairlead.proxy.inspection.walk import Hop
+from fairlead.proxy.inspection.world import World, family_of
+from fairlead.proxy.nftables.rules import DISPATCH
+
+
+def step_words(step: Step, world: World, hop: Hop) -> str:
+    if UNKNOWN in step.effects:
+        return UNKNOWN
+    if hop.mode == "iptables":
+        return iptableswords.rule_words(step.chain, step.rule, world.owners).words
+    if not step.matched:
+        return f"{nftwords.rule_words(step.rule)}: no entry for {step.lookups[-1].key}" if step.lookups else ""
+    found = _entry(step)
+    if found is None:
+        return nftwords.rule_words(step.rule)
+    return nftwords.element_words(
+        found.set_name,
+        found.key,
+        found.value or "",
+        owners=world.owners,
+        elements=_elements(world, hop),
+        expires_s=_expires(world, hop, found),
+    )
+
+
+def step_owner(step: Step, world: World, hop: Hop) -> Owner:
+    if hop.mode == "iptables":
+        return iptableswords.rule_words(step.chain, step.rule, world.owners).owner
+    found = _entry(step)
+    if found is None:
+        return NOBODY
+    return nftwords.owner_of(
+        found.set_name, found.key, found.value or "", owners=world.owners, elements=_elements(world, hop)
+    )
+
+
+def _entry(step: Step) -> Lookup | None:
+    """Returns the look-up that decided the step, if its entry belongs to a Service."""
+    found = [one for one in step.lookups if one.value is not None and one.set_name != DISPATCH]
+    return found[-1] if found and step.matched else None
+
+
+def _elements(world: World, hop: Hop) -> nftwords.Elements:
+    node = world.node(hop.node, family_of(hop.packet.target))
+    rules = (node.kernel or node.plan) if node else None
+    return rules.listing.elements if isinstance(rules, NftRules) else {}
+
+
+def _expires(world: World, hop: Hop, found: Lookup) -> int | None:
+    node = world.node(hop.node, family_of(hop.packet.target))
+    rules = node.kernel if node else None
+    return rules.listing.expires.get((found.set_name, found.key)) if isinstance(rules, NftRules) else None
