@@ -38,6 +38,8 @@ class Inspector:
             raise CommandError(f'cluster "{name}" has lost its settings: {self.paths.config}')
         self.config: ClusterConfig = config
         self.api: Api = connect(name)[0]
+        self._uncounted = False
+        """The rules are of iptables, whose legacy variant the kernel does not count."""
 
     def nodes(self, chosen: str = "") -> list[str]:
         """Returns the nodes to read: one, or all. Raises UsageError."""
@@ -46,12 +48,29 @@ class Inspector:
             raise UsageError(f'there is no node "{chosen}": the cluster has {", ".join(names)}')
         return [chosen] if chosen else names
 
+    def generations(self, node: str = "") -> dict[str, int] | None:
+        """Returns a number for each node that changes with every change of its rules; None if the kernel has no such
+        number for the mode."""
+        from fairlead.net.nft.batch import NftSocket
+
+        def read(_: str) -> int:
+            sock = NftSocket()
+            try:
+                return sock.generation()
+            finally:
+                sock.close()
+
+        if self._uncounted:
+            return None
+        return in_nodes(self.run, {name: name for name in self.nodes(node)}, read)
+
     def inspect(self, node: str = "", *, kernel: bool = True) -> Inspected:
         """Returns the cluster's state. Raises CommandError."""
         from fairlead.cmd.wiring.inspection import fetch_objects, make_world
 
         nodes = self.nodes(node)
         texts = read_texts(self.run, nodes, self.config) if kernel else {}
+        self._uncounted = any(text.mode == "iptables" for text in texts.values())
         objects = ask(lambda: fetch_objects(self.api, self.config))
         world = make_world(self.config, objects, texts, host=self.run.hostAddresses, nodes=nodes)
         return Inspected(world, objects, texts)

@@ -98,6 +98,7 @@ def make_world(
         services=tuple(dict.fromkeys([*map(str, network.service_cidrs), *objects.ranges])),
         gateway=config.node_names[0],
         announcers=announcers(desired, able),
+        control=tuple(gateways),
         host=tuple(host) or tuple(gateways),
     )
 

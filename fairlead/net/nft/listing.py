@@ -13,6 +13,8 @@ from itertools import takewhile
 from fairlead.base.dataclass import dataclass
 from fairlead.net.nft.model import Chain
 
+_NAMES = {"icmpv6": "ipv6-icmp"}
+"""Names that differ between versions of /etc/protocols."""
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "132": "sctp"}
 _UNREACHABLE = {"ip": "icmp port-unreachable", "ip6": "icmpv6 port-unreachable"}
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -66,6 +68,7 @@ def parse_listing(text: str) -> Listing:
 def canonical(rule: str, family: str) -> str:
     """Returns the rule in the form that does not depend on who wrote it. `family`: `ip` or `ip6`."""
     rule = re.sub(r"meta l4proto (\d+)\b", lambda m: f"meta l4proto {_PROTOCOLS.get(m[1], m[1])}", rule)
+    rule = re.sub(r"meta l4proto (icmpv6)\b", lambda m: f"meta l4proto {_NAMES[m[1]]}", rule)
     rule = re.sub(r"meta l4proto \{ ([\d, ]+) \}", lambda m: f"meta l4proto {{ {_names(m[1])} }}", rule)
     rule = re.sub(r"\b0x0*([0-9a-f]+)\b", r"0x\1", rule)
     rule = re.sub(rf"timeout ({_DURATION})", lambda m: f"timeout {seconds(m[1])}s", rule)

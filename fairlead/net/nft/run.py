@@ -65,9 +65,11 @@ def _library() -> Any:
 
 
 class NftKernel:
-    """The kernel's tables. Make the object in its namespace: `linux.in_netns(fd, NftKernel)`."""
+    """The kernel's tables. Make the object in its namespace: `linux.in_netns(fd, NftKernel)`.
 
-    def __init__(self) -> None:
+    `numeric`: text has protocols as numbers, whatever /etc/protocols says; otherwise it has names, as users see it."""
+
+    def __init__(self, *, numeric: bool = True) -> None:
         self._lib = _library()
         try:
             # This is also a test: libnftables ends the whole process if it gets no socket.
@@ -82,7 +84,8 @@ class NftKernel:
             raise Unavailable("libnftables failed to create a context")
         self._lib.nft_ctx_buffer_output(self._context)
         self._lib.nft_ctx_buffer_error(self._context)
-        self._lib.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_PROTO)
+        if numeric:
+            self._lib.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_PROTO)
 
     def execute(self, transaction: Transaction) -> None:
         if len(transaction.changes) > KERNEL_LIMIT:

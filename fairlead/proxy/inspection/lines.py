@@ -40,6 +40,21 @@ class RuleLine:
         return tree | owner_tree(self.owner)
 
 
+def line_of(tree: dict[str, Any]) -> RuleLine:
+    """Returns the line of a tree that `as_tree` made. Raises KeyError."""
+    owner = Owner(
+        tree.get("service", ""),
+        tree.get("port", ""),
+        tree.get("slice", ""),
+        tree.get("pod", ""),
+        tree.get("endpointNode", ""),
+        tree.get("addressKind", ""),
+    )
+    return RuleLine(
+        tree["node"], tree["family"], tree["mode"], tree["table"], tree["place"], tree["text"], tree["words"], owner
+    )
+
+
 def owner_tree(owner: Owner) -> dict[str, str]:
     """Returns the fields of JSON; empty ones are left out."""
     fields = {

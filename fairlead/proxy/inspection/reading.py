@@ -21,7 +21,7 @@ _RECENT = Path("/proc/thread-self/net/xt_recent")
 
 def read_rules(family: Family) -> NodeText:
     """Returns the rules of the family. Raises KernelError."""
-    kernel = NftKernel()
+    kernel = NftKernel(numeric=False)
     try:
         if _has_table(family):
             return NodeText("nftables", family.name, kernel.run_text(f"list table {table_name(family)}"))

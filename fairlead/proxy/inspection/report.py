@@ -25,7 +25,7 @@ def render(result: TraceResult, world: World, *, every: bool = False) -> str:
     lines = [*_head(result), *(f"  {_end(end)}" for end in result.ends)]
     if result.unexplored > 1e-6:
         lines.append(f"  {result.unexplored:7.1%}  further ends, not followed")
-    lines += ["", *_agreement(result)]
+    lines += ["", *_agreement(result)] if result.ends else []
     ways = list(result.ends) if every else _different_ways(result.ends)
     for end in ways:
         lines += ["", *_way(end, world, alone=len(ways) == 1, others=len(result.ends) - len(ways))]

@@ -109,6 +109,8 @@ class _Walk:
 
     def run(self, sender: Sender) -> End:
         family = family_of(self._first.target)
+        if sender.link and self._first.target == sender.address:
+            return self._end("pod", self._first, sender.node, "")
         node = self._world.node(sender.node, family) if sender.node else self._world.node_of(self._first.target)
         if node is None:
             reason = f"{self._first.target} is not an address of the cluster"
@@ -147,7 +149,9 @@ class _Walk:
             return self._end("node", packet, node.name, f"goes to a program of {node.name} itself, if one listens")
         owner = self._world.node_of(target)
         if owner is None:
-            return self._end("outside", packet, "", "leaves the cluster by the default route of " + node.name)
+            if target in self._world.control:
+                return self._end("outside", packet, "", "the cluster's control plane, outside of all nodes")
+            return self._end("outside", packet, "", f"goes by the default route of {node.name}")
         if owner.name != node.name:
             return owner
         if node.view.pod_cidr is not None and ip_address(target) in node.view.pod_cidr:

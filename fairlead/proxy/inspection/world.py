@@ -43,6 +43,8 @@ class World:
     """The node that the host sends packets for cluster IPs to."""
     announcers: Mapping[str, str] = field(default_factory=dict)
     """The node that announces a load balancer's address on the fabric, by address."""
+    control: tuple[str, ...] = ()
+    """The addresses of the control plane on the fabric."""
     host: tuple[str, ...] = ()
     """The addresses from which the host's programs reach the cluster, one of each family."""
 
