@@ -88,7 +88,7 @@ def _of(lines: Sequence[RuleLine], service: str) -> list[RuleLine]:
 
 
 def _check(found: Inspected, lines: Sequence[RuleLine], service: str) -> str:
-    """Returns the reason why a Service has no rules; empty if it has some. Raises CommandError if it is unknown."""
+    """Returns the reason why a Service lacks rules; empty if it has some. Raises CommandError if it is unknown."""
     from fairlead.api.core.service.predicates import is_headless
 
     if not service or lines:
@@ -112,7 +112,7 @@ def _show(args: argparse.Namespace, found: Inspected, lines: Sequence[RuleLine],
     if args.output == "json":
         print(json.dumps([line.as_tree() for line in own], indent=2, ensure_ascii=False))
     elif reason:
-        print(f"svc/{service.rpartition('/')[2]} has no rules of its own: {reason}")
+        print(f"svc/{service.rpartition('/')[2]} lacks rules: {reason}")
     else:
         print(render(own, order=list(dict.fromkeys(node.name for node in found.world.nodes))))
     return 0

@@ -1,4 +1,4 @@
-"""`fairlead trace`: each rule that a packet meets on the nodes, and where it may end."""
+"""`fairlead trace`: each rule that a packet meets on the nodes, and the places at which it may end."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Inspector:
         return [chosen] if chosen else names
 
     def generations(self, node: str = "") -> dict[str, int] | None:
-        """Returns a number for each node that changes with every change of its rules; None if the kernel has no such
+        """Returns a number for each node that changes with every change of its rules; None if the kernel lacks such a
         number for the mode."""
         from fairlead.net.nft.batch import NftSocket
 

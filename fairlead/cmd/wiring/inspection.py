@@ -50,7 +50,7 @@ class ClusterObjects(NamedTuple):
 
     services: dict[str, Service]
     slices: dict[str, list[EndpointSlice]]
-    """By the Service's `namespace/name`."""
+    """Keys are the Service's `namespace/name`."""
     pods: dict[str, Pod]
     nodes: dict[str, Node]
     ranges: tuple[str, ...]

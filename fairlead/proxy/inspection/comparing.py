@@ -11,7 +11,7 @@ from fairlead.proxy.inspection.ruleset import NftRules, RuleSet
 from fairlead.proxy.nftables.rules import AFFINITY, AFFINITY_SLOTS, DISPATCH, ENDPOINTS, MARKER
 
 _TRAFFIC = frozenset(f"map {prefix}{AFFINITY}" for prefix in ("", "node_"))
-"""Maps that packets fill: their entries are no rules."""
+"""Maps that packets fill: their entries are not rules."""
 _SLOTS = frozenset(f"map {prefix}{name}" for prefix in ("", "node_") for name in (ENDPOINTS, AFFINITY_SLOTS))
 _DRAWING = ("KUBE-SVC-", "KUBE-SVL-")
 

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from fairlead.net.iptables.model import target as target_of
-from fairlead.proxy.inspection.owners import NOBODY, Owner, Owners, describe
+from fairlead.proxy.inspection.owners import UNOWNED, Owner, Owners, describe
 from fairlead.proxy.iptables import rules
 
 _DESTINATION = re.compile(r"-d (\S+?)(?:/32|/128)? ")
@@ -40,7 +40,7 @@ _KINDS = {
 
 class Annotation(NamedTuple):
     words: str
-    owner: Owner = NOBODY
+    owner: Owner = UNOWNED
 
 
 def chain_words(name: str, owners: Owners) -> Annotation:

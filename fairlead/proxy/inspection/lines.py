@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead.base.dataclass import dataclass
 from fairlead.proxy.inspection import iptableswords, nftwords
-from fairlead.proxy.inspection.owners import NOBODY, Owner, Owners
+from fairlead.proxy.inspection.owners import UNOWNED, Owner, Owners
 from fairlead.proxy.inspection.ruleset import IptablesRules, NftRules, RuleSet
 
 
@@ -25,7 +25,7 @@ class RuleLine:
     text: str
     """The rule or element, as the kernel prints it."""
     words: str
-    owner: Owner = NOBODY
+    owner: Owner = UNOWNED
 
     def as_tree(self) -> dict[str, Any]:
         tree: dict[str, Any] = {

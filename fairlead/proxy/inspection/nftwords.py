@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from fairlead.proxy.inspection.owners import NOBODY, Owner, Owners, describe
+from fairlead.proxy.inspection.owners import UNOWNED, Owner, Owners, describe
 from fairlead.proxy.nftables import rules
 from fairlead.proxy.nftables.rules import LOCAL_SLOT
 
@@ -45,7 +45,7 @@ def owner_of(set_name: str, key: str, value: str, *, owners: Owners, elements: E
     """Returns the Service, and if the element is about an endpoint also that."""
     base = set_name.removeprefix(_NODE)
     if base == rules.DISPATCH:
-        return NOBODY
+        return UNOWNED
     if base == rules.BALANCED:
         return Owner(owners.balanced(key))
     if base == rules.HAIRPIN:

@@ -34,7 +34,7 @@ class Owner(NamedTuple):
     """The endpoint's address and port, or the frontend's address."""
 
 
-NOBODY = Owner()
+UNOWNED = Owner()
 
 Frontend = tuple[str, str, int]
 """Protocol, address (empty for a node port) and port."""
@@ -59,12 +59,12 @@ class Owners:
                 self._add(key, service, slices.get(key, ()))
 
     def frontend(self, protocol: str, ip: str, port: int) -> Owner:
-        """Returns the Service that answers there; `NOBODY` if there is none."""
-        return self._frontends.get((protocol, ip, port), NOBODY)
+        """Returns the Service that answers there; `UNOWNED` without one."""
+        return self._frontends.get((protocol, ip, port), UNOWNED)
 
     def endpoint(self, service: str, ip: str, port: int = 0) -> Owner:
         """Returns the endpoint of a Service at an address."""
-        known = self._endpoints.get((service, ip), NOBODY)
+        known = self._endpoints.get((service, ip), UNOWNED)
         pod = self._pods.get(ip)
         address = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
         return known._replace(
@@ -88,7 +88,7 @@ class Owners:
 
     def chain(self, name: str) -> tuple[str, Owner]:
         """Returns the kind (`SVC`, `SVL`, `EXT`, `FW`, `SEP`) and the owner of a chain of iptables."""
-        return self._chains.get(name, ("", NOBODY))
+        return self._chains.get(name, ("", UNOWNED))
 
     def _add(self, key: str, service: Service, slices: Sequence[EndpointSlice]) -> None:
         for port in service.spec.ports:

@@ -41,10 +41,10 @@ class Objects:
 class Destination(NamedTuple):
     label: str
     addresses: tuple[tuple[str, int], ...]
-    """The addresses that the client chooses from, each with the same probability; empty: there is none."""
+    """The addresses that the client chooses from, each with the same probability; may be empty."""
     protocol: str
     note: str = ""
-    """What happens before the packet is sent, or why none is sent."""
+    """Remark on the way to the addresses, or the reason why they are missing."""
 
 
 def find_sender(text: str, objects: Objects, world: World, *, namespace: str, family: Family) -> Sender:
@@ -264,6 +264,6 @@ def _one_pod(found: Destination, hostname: str, objects: Objects, key: str) -> D
 
 
 def family_for(text: str) -> Family | None:
-    """Returns the family that a destination has by its form; None if it has no address."""
+    """Returns the family that a destination has by its form; None without an address."""
     host = _address(_split(text)[0])
     return (IPV6 if ":" in host else IPV4) if host else None

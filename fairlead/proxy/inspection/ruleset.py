@@ -23,7 +23,7 @@ _TARGET = re.compile(r"\b(?:goto|jump) (\w+)")
 
 @dataclass(frozen=True, slots=True)
 class NodeText:
-    """What a node's kernel has in one family, as text. An empty mode means no rules of the proxy."""
+    """The rules in a node's kernel in one family, as text. An empty mode means that rules of the proxy are absent."""
 
     mode: str
     family: str
@@ -79,7 +79,7 @@ RuleSet = NftRules | IptablesRules
 
 
 def parse_rules(text: NodeText, family: Family) -> RuleSet | None:
-    """Returns the rules; None if the node has none."""
+    """Returns the rules; None if the node lacks rules of the proxy."""
     if text.mode == "nftables":
         return NftRules(family, parse_listing(text.text))
     if text.mode == "iptables":

@@ -26,7 +26,7 @@ class TraceResult:
     kernel: tuple[End, ...] | None
     """None: the kernel's rules were not read."""
     differences: tuple[str, ...] = ()
-    """How the kernel's ends differ from the plan's; empty if they agree."""
+    """Differences between the ends by the kernel's rules and by the plan; empty if they agree."""
     unexplored: float = 0.0
     """The probability of further ends, of which there were too many."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.net.trace import UNKNOWN, Lookup, Step
 from fairlead.proxy.inspection import iptableswords, nftwords
-from fairlead.proxy.inspection.owners import NOBODY, Owner
+from fairlead.proxy.inspection.owners import UNOWNED, Owner
 from fairlead.proxy.inspection.ruleset import NftRules
 from fairlead.proxy.inspection.walk import Hop
 from fairlead.proxy.inspection.world import World, family_of
@@ -36,7 +36,7 @@ def step_owner(step: Step, world: World, hop: Hop) -> Owner:
         return iptableswords.rule_words(step.chain, step.rule, world.owners).owner
     found = _entry(step)
     if found is None:
-        return NOBODY
+        return UNOWNED
     return nftwords.owner_of(
         found.set_name, found.key, found.value or "", owners=world.owners, elements=_elements(world, hop)
     )

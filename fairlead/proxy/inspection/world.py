@@ -23,7 +23,7 @@ class NodeRules:
     view: NodeView
     plan: RuleSet
     kernel: RuleSet | None = None
-    """None: not read, or the node has no rules of the proxy."""
+    """None: not read, or the node lacks rules of the proxy."""
 
     def of(self, source: Source) -> RuleSet | None:
         return self.plan if source == "plan" else self.kernel
