@@ -17,6 +17,9 @@ from fairlead.controllers.context import Context
 from fairlead.controllers.services.endpoints import loop as endpoints_loop
 from fairlead.controllers.services.endpointslice import loop as endpointslice_loop
 from fairlead.controllers.services.endpointslicemirroring import loop as mirroring_loop
+from fairlead.controllers.storage.binding import loop as binding_loop
+from fairlead.controllers.storage.ephemeral import loop as ephemeral_loop
+from fairlead.controllers.storage.expansion import loop as expansion_loop
 from fairlead.controllers.workloads.cronjob import loop as cronjob_loop
 from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
@@ -38,6 +41,9 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     job_loop.controller,
     cronjob_loop.controller,
     ttlafterfinished_loop.controller,
+    binding_loop.controller,
+    expansion_loop.controller,
+    ephemeral_loop.controller,
     endpointslice_loop.controller,
     endpoints_loop.controller,
     mirroring_loop.controller,

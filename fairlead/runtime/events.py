@@ -109,8 +109,12 @@ class Recorder:
                 await self._write(key, event)
                 return
             except StatusError as error:
-                self._log.debug("event refused", reason=event.reason, error=error)
-                return
+                if error.code != 409:
+                    self._log.debug("event refused", reason=event.reason, error=error)
+                    return
+                # Another recorder has named an event of the same object at the same time.
+                self._stamp += 1
+                event.metadata.name = f"{event.involvedObject.name}.{self._stamp:x}"
             except ConnectionError:
                 if backoff is None:
                     backoff = Backoff(base_s=0.2, cap_s=3.0, rng=random.Random(event.metadata.name))

@@ -70,7 +70,7 @@ class World:
         """Exit codes of images whose pods end by themselves, a second after their start."""
         self.silent: set[str] = set()
         self.problems: list[str] = []
-        self._nursery = nursery
+        self.nursery = nursery
         self._ips = iter(range(2, 60000))
         self.pods_seen = Informer(client, POD)
 
@@ -78,7 +78,7 @@ class World:
         rng = random.Random(1)
         log = Log("", clock=self.clock, write=self.problems.append, level="error")
         settings = fairlead.controllers.Settings(log=log)
-        self._nursery.spawn(
+        self.nursery.spawn(
             fairlead.controllers.run(
                 self._client_as(component("system:kube-controller-manager")),
                 client_of=lambda name: self._client_as(service_account("kube-system", name)),
@@ -91,12 +91,12 @@ class World:
                 also=self.also(),
             )
         )
-        self._nursery.spawn(
+        self.nursery.spawn(
             scheduler.run(self._client_as(component("system:kube-scheduler")), clock=self.clock, rng=rng, log=log)
         )
         self.pods_seen.add_handler(self._kubelet)
-        self._nursery.spawn(self.pods_seen.run())
-        self._nursery.spawn(self._heartbeats())
+        self.nursery.spawn(self.pods_seen.run())
+        self.nursery.spawn(self._heartbeats())
 
     def also(self) -> Sequence[Callable[[Context], Controller]]:
         """Controllers from elsewhere that run beside the others."""
@@ -107,9 +107,9 @@ class World:
             return
         if new.metadata.deletionTimestamp:
             if old is None or not old.metadata.deletionTimestamp:
-                self._nursery.spawn(self._end(new))
+                self.nursery.spawn(self._end(new))
         elif old is None or not old.spec.nodeName:
-            self._nursery.spawn(self._begin(new))
+            self.nursery.spawn(self._begin(new))
 
     async def _begin(self, pod: Pod) -> None:
         await asyncio.sleep(START_S)
@@ -211,10 +211,10 @@ async def add_node(client: Client, name: str, clock: Clock) -> None:
 Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
-def in_world(story: Story, *, nodes: int = 3) -> None:
+def in_world(story: Story, *, nodes: int = 3, make: type[World] = World) -> None:
     """Runs the story twice: over the fake API, and over the real API server with its store in memory."""
-    in_fake_world(story, nodes=nodes)
-    run_jumping(_over_server(story, nodes))
+    run_jumping(_over_fake(story, nodes, make))
+    run_jumping(_over_server(story, nodes, make=make))
 
 
 def in_fake_world(story: Story, *, nodes: int = 3) -> None:
@@ -222,11 +222,11 @@ def in_fake_world(story: Story, *, nodes: int = 3) -> None:
     run_jumping(_over_fake(story, nodes))
 
 
-async def _over_fake(story: Story, nodes: int) -> None:
+async def _over_fake(story: Story, nodes: int, make: type[World] = World) -> None:
     clock = LoopClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(7)))
     await add_namespace(client)
-    await _tell(story, lambda _: client, clock, nodes, built_in())
+    await _tell(story, make(lambda _: client, clock, Nursery(), built_in()), nodes)
 
 
 def in_served_world(story: Story, *, extensions: Extensions | None = None) -> None:
@@ -234,7 +234,9 @@ def in_served_world(story: Story, *, extensions: Extensions | None = None) -> No
     run_jumping(_over_server(story, 3, extensions))
 
 
-async def _over_server(story: Story, nodes: int, extensions: Extensions | None = None) -> None:
+async def _over_server(
+    story: Story, nodes: int, extensions: Extensions | None = None, *, make: type[World] = World
+) -> None:
     clock, rng = LoopClock(), random.Random(7)
     problems: list[str] = []
     log = Log("", clock=clock, write=problems.append, level="error")
@@ -247,18 +249,17 @@ async def _over_server(story: Story, nodes: int, extensions: Extensions | None =
     )
     await server.start()
     try:
-        await _tell(story, lambda user: ApiClient(server.transport(user)), clock, nodes, scheme)
+        await _tell(story, make(lambda user: ApiClient(server.transport(user)), clock, Nursery(), scheme), nodes)
     finally:
         await server.stop()
     assert problems == []
 
 
-async def _tell(story: Story, client_as: ClientAs, clock: Clock, nodes: int, scheme: Scheme) -> None:
+async def _tell(story: Story, world: World, nodes: int) -> None:
     """Fails also if a controller logged an error."""
     for number in range(1, nodes + 1):
-        await add_node(client_as(SYSTEM), f"node{number}", clock)
-    async with Nursery() as nursery:
-        world = World(client_as, clock, nursery, scheme)
+        await add_node(world.client, f"node{number}", world.clock)
+    async with world.nursery:
         world.start()
         await asyncio.sleep(0.1)
         await story(world)

@@ -19,6 +19,5 @@ PERSISTENT_VOLUME: Kind[PersistentVolume] = declare(
         short_names=("pv",),
         namespaced=False,
         status=True,
-        inert="no component of this cluster binds volumes yet: the volume is stored and stays pending",
     ),
 )

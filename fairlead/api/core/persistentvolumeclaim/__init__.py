@@ -18,6 +18,5 @@ PERSISTENT_VOLUME_CLAIM: Kind[PersistentVolumeClaim] = declare(
         singular="persistentvolumeclaim",
         short_names=("pvc",),
         status=True,
-        inert="no component of this cluster provides volumes yet: the claim is stored and stays pending",
     ),
 )

@@ -1,4 +1,4 @@
-"""The StorageClass kind: parameters with which volumes for claims are made. No component makes volumes yet."""
+"""The StorageClass kind: the provisioner that makes volumes for claims, and its parameters."""
 
 from __future__ import annotations
 

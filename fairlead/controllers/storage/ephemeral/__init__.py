@@ -1,0 +1,1 @@
+"""Creates the claims of pods' generic ephemeral volumes; garbage collection deletes them with their pods."""

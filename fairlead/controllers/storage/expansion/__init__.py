@@ -1,0 +1,1 @@
+"""Gives claims the size that they ask for after a change."""
