@@ -4,6 +4,7 @@ $XDG_STATE_HOME/fairlead/<cluster>/   0700
     config.json   the settings the cluster was made with        lock      held (flock) by the supervisor
     run.json      the supervisor and its components, by host pid store.db  the API's objects
     pki/ kubeconfig logs/ nodes/<node>/                         cluster-domain  the domain of DNS
+    volumes/      the directories of PersistentVolumes
 """
 
 from __future__ import annotations
@@ -80,6 +81,11 @@ class Paths:
     def domain(self) -> Path:
         """The cluster's domain in DNS, read by all that write a resolv.conf."""
         return self.root / "cluster-domain"
+
+    @property
+    def volumes(self) -> Path:
+        """The directories of PersistentVolumes, which all nodes share."""
+        return self.root / "volumes"
 
     def node(self, name: str) -> Path:
         return self.root / "nodes" / name

@@ -135,6 +135,7 @@ def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, Heal
 async def _run(wiring: Wiring) -> None:
     import fairlead.controllers
     import fairlead.controllers.certificates.signing.loop
+    import fairlead.controllers.storage.provisioning.loop
     import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
     from fairlead.api.kinds import built_in
@@ -142,6 +143,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
+    from fairlead.controllers.storage.provisioning.directories import HostDirectories
     from fairlead.loadbalancer.pool import problem
     from fairlead.runtime.health import RunningWork
     from fairlead.runtime.typed import ApiClient
@@ -184,6 +186,10 @@ async def _run(wiring: Wiring) -> None:
                     problem=partial(problem, network=config.network()),
                 ),
                 partial(fairlead.controllers.certificates.signing.loop.controller, read_authority=read_authority),
+                partial(
+                    fairlead.controllers.storage.provisioning.loop.controller,
+                    directories=HostDirectories(str(paths.volumes)),
+                ),
             ),
         )
         own = ApiClient(server.transport(component("system:kube-scheduler")))
@@ -218,9 +224,19 @@ async def _follow_nodes(wiring: Wiring, client: Client, log: Log) -> None:
         all_ready=lambda: wiring.report_ready("nodes", f"{count} node{'s' if count > 1 else ''} Ready"),
         log=log.named("membership"),
     )
-    # DNS comes after the report that nodes are Ready: the start does not wait for DNS, and neither does the domain.
+    # What follows comes after the report that nodes are Ready: the start does not wait for it.
     addons = log.named("addons")
-    await run_all(_add_dns(client, wiring.config, addons), domain.follow(client, wiring.paths.domain, log=addons))
+    await run_all(
+        _add_dns(client, wiring.config, addons),
+        domain.follow(client, wiring.paths.domain, log=addons),
+        _add_storage_class(client, addons),
+    )
+
+
+async def _add_storage_class(client: Client, log: Log) -> None:
+    import fairlead.controllers.storage.standardclass
+
+    await fairlead.controllers.storage.standardclass.apply(client, log=log)
 
 
 async def _add_dns(client: Client, config: ClusterConfig, log: Log) -> None:

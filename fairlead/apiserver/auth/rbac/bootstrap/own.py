@@ -10,6 +10,7 @@ system:aggregated-metrics-reader to=view
   read: pods nodes @ metrics.k8s.io
 system:fairlead:addons
   list watch delete: nodes
+  create: storageclasses @ storage.k8s.io
 system:fairlead:deployment-controller
   patch: deployments @ apps
 system:fairlead:dns
