@@ -20,6 +20,8 @@ class NodeSettings:
     pods' gateway."""
     state_dir: str
     """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
+    volumes_dir: str = ""
+    """The folder of the built-in provisioner's directories, which all nodes share; empty: none."""
     own_log: str = ""
     """The agent's log file, for clients of the node's API; empty: none."""
     hide: tuple[str, ...] = ()

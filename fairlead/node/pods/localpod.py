@@ -36,6 +36,7 @@ class LocalPod:
             clock=deps.clock,
             allocatable=deps.allocatable,
             masked=deps.settings.hide,
+            directories=deps.settings.volumes_dir,
         )
         self.volumes_ready = False
         """True after the volumes have been set up. A restarted agent sets them up when it needs them."""
@@ -71,4 +72,5 @@ class LocalPod:
         await self.deps.services.synced.wait()
         await self.volumes.fetch(self.pod)
         self.volumes.set_up(self.pod)
+        await self.volumes.give_to_group(self.pod)
         self.volumes_ready = True

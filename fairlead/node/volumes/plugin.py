@@ -52,6 +52,8 @@ class VolumePlugin:
     add_references: AddReferences = no_references
     host_path_type: Callable[[Any], str | None] = lambda _source: None
     """The type of a path on the host that each mount checks anew; None: the volume is the pod's own."""
+    has_group: bool = False
+    """The pod's fsGroup gets the files that are there already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

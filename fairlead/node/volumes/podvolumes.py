@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,10 +25,14 @@ from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.safepath import PathProblem
 from fairlead.node.volumes.contents import VolumeProblem, VolumeSources
-from fairlead.node.volumes.plugin import VolumeSite
+from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.table import plugin_of
 from fairlead.runtime.client import Client
+from fairlead.storage.podclaims import PodClaim, claims_of
+
+if TYPE_CHECKING:
+    from fairlead.node.volumes.claimed import ClaimedVolume
 
 _RENEW_AT = 0.8
 """The part of a token's lifetime after which a new one is requested."""
@@ -61,7 +66,14 @@ class PodVolumes:
     """The fetched sources of a pod's volumes, and the volumes' paths."""
 
     def __init__(
-        self, files: PodFiles, *, client: Client, clock: Clock, allocatable: Mapping[str, str], masked: Sequence[str]
+        self,
+        files: PodFiles,
+        *,
+        client: Client,
+        clock: Clock,
+        allocatable: Mapping[str, str],
+        masked: Sequence[str],
+        directories: str = "",
     ) -> None:
         self.data = ConfigData()
         self._files = files
@@ -69,9 +81,14 @@ class PodVolumes:
         self._clock = clock
         self._allocatable = allocatable
         self._masked = masked
+        self._directories = directories
+        self._claimed: dict[str, ClaimedVolume | VolumeProblem] = {}
+        """The volumes of claims by the volume's name in the pod, or why they cannot be mounted."""
         self._tokens: dict[RequestedToken, IssuedToken] = {}
         self._roots: dict[str, str] = {}
         """Paths on the host, by the volume's name."""
+        self._given: set[str] = set()
+        """Names of the volumes whose files the pod's group has."""
 
     async def fetch(self, pod: Pod) -> None:
         """Fetches config maps, secrets and tokens. Raises ConnectionError, and StatusError but for 404."""
@@ -80,7 +97,18 @@ class PodVolumes:
             *(self._fetch_map(name, namespace) for name in sorted(references.config_maps)),
             *(self._fetch_secret(name, namespace) for name in sorted(references.secrets)),
             *(self._fetch_token(pod, token) for token in references.tokens),
+            *(self._fetch_claimed(pod, found) for found in claims_of(pod)),
         )
+
+    async def _fetch_claimed(self, pod: Pod, found: PodClaim) -> None:
+        from fairlead.node.volumes.claimed import fetch_claimed
+
+        if found.volume in self._roots:
+            return  # a mounted volume stays as it is
+        try:
+            self._claimed[found.volume] = await fetch_claimed(self._client, pod, found, directories=self._directories)
+        except VolumeProblem as error:
+            self._claimed[found.volume] = error
 
     async def _fetch_map(self, name: str, namespace: str) -> None:
         try:
@@ -125,13 +153,55 @@ class PodVolumes:
     def set_up(self, pod: Pod) -> None:
         """Makes or refreshes every volume. Raises VolumeProblem with the text of the FailedMount event."""
         for volume in pod.spec.volumes:
+            claimed = self._claimed.get(volume.name)
+            if isinstance(claimed, VolumeProblem):
+                raise claimed
+            name = volume.name if claimed is None else claimed.volume
             try:
                 self._roots[volume.name] = self._set_up_one(pod, volume)
             except (VolumeProblem, OSError) as error:
-                raise VolumeProblem(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+                raise VolumeProblem(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+
+    async def give_to_group(self, pod: Pod) -> None:
+        """Gives the files of claims' volumes to the pod's fsGroup, once. Raises VolumeProblem."""
+        context = pod.spec.securityContext
+        if context is None or context.fsGroup is None:
+            return
+        from fairlead.node.volumes.ownership import give_to_group
+
+        group, only = context.fsGroup, context.fsGroupChangePolicy == "OnRootMismatch"
+        for name, claimed in self._claimed.items():
+            if isinstance(claimed, VolumeProblem) or not claimed.plugin.has_group or name in self._given:
+                continue
+            try:
+                await asyncio.to_thread(give_to_group, self._roots[name], group, only_if_root_differs=only)
+            except OSError as error:
+                text = f'MountVolume.SetUp failed for volume "{claimed.volume}" : cannot apply fsGroup: {error}'
+                raise VolumeProblem(text) from error
+            self._given.add(name)
+
+    def claimed_roots(self) -> dict[str, tuple[str, str]]:
+        """Returns the claim and the directory of each mounted volume of a claim, by the volume's name in the pod."""
+        return {
+            name: (claimed.claim, self._roots[name])
+            for name, claimed in self._claimed.items()
+            if not isinstance(claimed, VolumeProblem) and name in self._roots
+        }
+
+    def _plugin_of(self, volume: Volume) -> tuple[VolumePlugin, Any]:
+        claimed = self._claimed.get(volume.name)
+        if claimed is None:
+            return plugin_of(volume)
+        if isinstance(claimed, VolumeProblem):
+            raise claimed
+        return claimed.plugin, claimed.source
+
+    def _is_read_only(self, volume: str) -> bool:
+        claimed = self._claimed.get(volume)
+        return claimed is not None and not isinstance(claimed, VolumeProblem) and claimed.read_only
 
     def _set_up_one(self, pod: Pod, volume: Volume) -> str:
-        plugin, source = plugin_of(volume)
+        plugin, source = self._plugin_of(volume)
         tokens = {requested: issued.text for requested, issued in self._tokens.items()}
         site = VolumeSite(
             pod=pod,
@@ -150,11 +220,11 @@ class PodVolumes:
             root = self._roots.get(volume_mount.name)
             if root is None:
                 raise VolumeProblem(f'volume "{volume_mount.name}" of container {container.name} is not set up')
-            plugin, source = plugin_of(volumes[volume_mount.name])
+            plugin, source = self._plugin_of(volumes[volume_mount.name])
             mount = Mount(
                 source=root,
                 destination=volume_mount.mountPath,
-                read_only=bool(volume_mount.readOnly) or plugin.from_api,
+                read_only=bool(volume_mount.readOnly) or plugin.from_api or self._is_read_only(volume_mount.name),
                 sub_path=expand(volume_mount.subPathExpr, env) if volume_mount.subPathExpr else volume_mount.subPath,
                 host_path_type=plugin.host_path_type(source),
             )

@@ -22,7 +22,9 @@ VOLUME_PLUGINS = (
     PROJECTED_VOLUME,
     DOWNWARD_API_VOLUME,
 )
-SUPPORTED = tuple(plugin.field for plugin in VOLUME_PLUGINS)
+CLAIMED = ("persistentVolumeClaim", "ephemeral")
+"""Volumes of claims, which are mounted as their PersistentVolumes say (`claimed`)."""
+SUPPORTED = (*(plugin.field for plugin in VOLUME_PLUGINS), *CLAIMED)
 
 
 def plugin_of(volume: Volume) -> tuple[VolumePlugin, Any]:

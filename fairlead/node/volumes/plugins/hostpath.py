@@ -12,13 +12,17 @@ from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 
 
 def set_up(source: HostPathVolumeSource, site: VolumeSite) -> str:
-    """Creates a missing path if the type says so. Raises VolumeProblem with upstream's text."""
-    masked = [os.path.realpath(path) for path in site.masked_paths]
+    return set_up_host_path(source.path, source.type or "", site)
+
+
+def set_up_host_path(path: str, kind: str, site: VolumeSite) -> str:
+    """Creates a missing path if its type says so. Raises VolumeProblem with upstream's text."""
+    masked = [os.path.realpath(hidden) for hidden in site.masked_paths]
     try:
-        os.close(open_host_path(source.path, source.type or "", masked))
+        os.close(open_host_path(path, kind, masked))
     except PathProblem as error:
         raise VolumeProblem(str(error)) from error
-    return source.path
+    return path
 
 
 HOST_PATH_VOLUME = VolumePlugin(field="hostPath", set_up=set_up, host_path_type=lambda source: source.type or "")
