@@ -398,6 +398,64 @@ def test_a_host_name_over_all_others_cannot_be_joined_with_what_would_change_it(
     assert found[3].startswith(f'{path}: Invalid value: "{"A" * 65}": a lowercase RFC 1123 subdomain must consist')
 
 
+def gated(**spec: Any) -> dict[str, Any]:
+    return pod(schedulingGates=[{"name": "example.com/gate"}], **spec)
+
+
+def node_affinity(*terms: list[str]) -> dict[str, Any]:
+    """Returns a required affinity; a term is a list of labels that must exist."""
+    exist = [{"matchExpressions": [{"key": key, "operator": "Exists"} for key in keys]} for keys in terms]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": exist}}}
+
+
+def test_an_update_may_only_narrow_the_nodes_of_a_gated_pod() -> None:
+    gate = gated()["spec"]["schedulingGates"]
+    required = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+
+    def update(before: dict[str, Any], **after: Any) -> list[str]:
+        return [text.partition(": Invalid value")[0] for text in wrong_update(POD, before, as_stored(**after))]
+
+    assert update(gated(), schedulingGates=gate, nodeSelector={"a": "1"}, affinity=node_affinity(["a"])) == []
+    assert update(gated(), nodeSelector={"a": "1"}) == [], "the gate may go at the same time"
+    selected = gated(nodeSelector={"a": "1"})
+    assert update(selected, schedulingGates=gate, nodeSelector={"a": "1", "b": "2"}) == []
+    assert update(selected, schedulingGates=gate, nodeSelector={"a": "2"}) == ["spec.nodeSelector"]
+    affine = gated(affinity=node_affinity(["a"]))
+    assert update(affine, schedulingGates=gate, affinity=node_affinity(["a", "b"])) == []
+    assert update(affine, schedulingGates=gate, affinity=node_affinity(["b"])) == [f"{required}[0]"]
+    assert update(affine, schedulingGates=gate, affinity=node_affinity(["a"], ["b"])) == [required]
+    assert update(affine, schedulingGates=gate) == [required]
+    (text,) = wrong_update(POD, pod(), as_stored(nodeSelector={"a": "1"}))
+    assert text.startswith("spec: Forbidden: pod updates may not change fields other than")
+
+
+def test_label_keys_are_merged_into_the_selectors_of_a_new_pod() -> None:
+    selector = {"matchLabels": {"app": "web"}}
+    keys = {"labelSelector": selector, "matchLabelKeys": ["version", "absent"], "topologyKey": "zone"}
+    unlike = {"labelSelector": selector, "mismatchLabelKeys": ["version"], "topologyKey": "zone"}
+    spread = keys | {"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    tree = pod(
+        topologySpreadConstraints=[spread],
+        affinity={
+            "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [keys]},
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": unlike}]
+            },
+        },
+    )
+    tree["metadata"] = {"name": "web", "labels": {"version": "2"}}
+    spec = msgspec.to_builtins(created(POD, tree))["spec"]
+
+    def added(operator: str) -> dict[str, Any]:
+        return selector | {"matchExpressions": [{"key": "version", "operator": operator, "values": ["2"]}]}
+
+    near, apart = spec["affinity"]["podAffinity"], spec["affinity"]["podAntiAffinity"]
+    assert near["requiredDuringSchedulingIgnoredDuringExecution"][0]["labelSelector"] == added("In")
+    preferred = apart["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"]
+    assert preferred["labelSelector"] == added("NotIn")
+    assert spec["topologySpreadConstraints"][0]["labelSelector"] == added("In")
+
+
 def test_an_update_may_not_change_anything_else() -> None:
     (text,) = wrong_update(POD, pod(), as_stored(hostNetwork=True))
     assert text.startswith(

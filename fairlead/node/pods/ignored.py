@@ -53,7 +53,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
         "hostPID": _any,
         "hostUsers": lambda value: value is False,
         "os": lambda os: os is not None and os.name == "windows",
-        "priority": lambda value: bool(value and value > 0),
         "resourceClaims": _any,
         "runtimeClassName": _any,
         "schedulingGroup": _any,

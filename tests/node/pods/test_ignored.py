@@ -288,7 +288,8 @@ REFUSED: dict[str, set[str]] = {
 MEANINGLESS: dict[str, dict[str, str]] = {
     "PodSpec": {
         "imagePullSecrets": "images are programs of the machine: nothing is pulled",
-        "preemptionPolicy": "no pod pushes others out",
+        "preemptionPolicy": "the scheduler follows it",
+        "priority": "the scheduler follows it",
         "priorityClassName": "the API server turns it into the priority, which is named",
     },
     "Container": {
@@ -392,7 +393,6 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
             initContainers=[init, init | {"name": "j", "restartPolicy": "OnFailure"}],
             volumes=volumes,
             shareProcessNamespace=True,
-            priority=7,
             securityContext={"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]},
         ),
         kernel_limits=False,
@@ -403,7 +403,6 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
         "spec.containers[0].securityContext.seccompProfile",
         "spec.containers[0].volumeMounts[1].mountPropagation",
         "spec.initContainers[1].restartPolicy",
-        "spec.priority",
         "spec.securityContext.sysctls",
         "spec.shareProcessNamespace",
         "spec.volumes[0].emptyDir.sizeLimit",

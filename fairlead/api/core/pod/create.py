@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.amounts import total, value
+from fairlead.api.core.pod.labelkeys import merge_label_keys
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.status import PodCondition, PodStatus
 from fairlead.api.core.pod.types import Pod
@@ -25,6 +26,7 @@ def prepare_pod(pod: Pod) -> Pod:
         gated = PodCondition(type="PodScheduled", status="False", reason="SchedulingGated", message=text)
         pod.status.conditions = [gated]
     spec.serviceAccount = spec.serviceAccountName
+    merge_label_keys(pod)
     return pod
 
 

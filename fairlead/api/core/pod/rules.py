@@ -10,6 +10,7 @@ from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.affinity_rules import affinity_errors, spread_errors, toleration_errors
 from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.container_rules import container_list_errors
+from fairlead.api.core.pod.gated_rules import directive_changes, with_directives
 from fairlead.api.core.pod.resource_rules import amount_errors, resource_errors
 from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
 from fairlead.api.core.pod.types import Pod
@@ -168,6 +169,8 @@ def pod_transition(old: Pod, new: Pod) -> Iterator[FieldError]:
         if gate.name not in gates:
             text = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
             yield forbidden("spec.schedulingGates", text)
+    if before.schedulingGates:
+        yield from directive_changes(before, after)
     yield from _toleration_changes(before.tolerations, after.tolerations)
     yield from _new_addresses(old, new)
     if _without_mutable(before, after) != after:
@@ -224,16 +227,14 @@ def _without_mutable(before: PodSpec, after: PodSpec) -> PodSpec:
     """Returns the old spec with the new spec's values of all fields that an update may change."""
     grace_s = before.terminationGracePeriodSeconds
     may_change_grace = grace_s is not None and grace_s < 0 and after.terminationGracePeriodSeconds == 1
-    gated = bool(before.schedulingGates)
     return msgspec.structs.replace(
-        before,
+        with_directives(before, after) if before.schedulingGates else before,
         containers=_with_images(before.containers, after.containers),
         initContainers=_with_images(before.initContainers, after.initContainers),
         activeDeadlineSeconds=after.activeDeadlineSeconds,
         tolerations=after.tolerations,
         schedulingGates=after.schedulingGates,
         terminationGracePeriodSeconds=after.terminationGracePeriodSeconds if may_change_grace else grace_s,
-        nodeSelector=after.nodeSelector if gated else before.nodeSelector,
     )
 
 

@@ -198,17 +198,12 @@ class PodSpec(Record):
         Annotated[
             str,
             OneOf("PreemptLowerPriority", "Never"),
-            Doc(
-                "Preemption of pods with lower priority: PreemptLowerPriority (default) or Never; Fairlead's "
-                "scheduler never preempts."
-            ),
+            Doc("Preemption of pods with lower priority: PreemptLowerPriority (default) or Never."),
         ]
         | None
     ) = None
     priority: (
-        Annotated[
-            Int32, Doc("Priority of the pod, set from priorityClassName; Fairlead's scheduler ignores the number.")
-        ]
+        Annotated[Int32, Doc("Priority of the pod, set from priorityClassName; a higher number is scheduled first.")]
         | None
     ) = None
     priorityClassName: Annotated[
