@@ -5,21 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.cluster.support import RUNNERS, Cluster, free_node_port, new_cluster, until
+from tests.cluster.imagescene import API, Scene, fetch
+from tests.cluster.support import RUNNERS, new_cluster, until
 from tests.images.imagemaker import (
     Built,
     build,
     busybox_layer,
-    docker_archive,
     entry,
     files_below,
     folder,
@@ -28,73 +24,11 @@ from tests.images.imagemaker import (
     program_files,
     tar_of,
 )
-from tests.images.registryserver import PASSWORD, USER, Registry, serving
+from tests.images.registryserver import PASSWORD, USER, serving
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
-API = "/api/v1/namespaces/default"
 PAGE = tar_of(entry("www/index.html", "from a layer above\n"), entry("etc/.wh.group"))
-
-
-@dataclass(frozen=True)
-class Scene:
-    cluster: Cluster
-    registry: Registry
-
-    def load(self, image: Built, name: str) -> None:
-        command = self.cluster.runner.command("image", "load", "-")
-        environment = self.cluster.runner.environment
-        data = docker_archive([(image, [name])])
-        done = subprocess.run(command, env=environment, input=data, capture_output=True, check=False, cwd="/")
-        assert done.returncode == 0, done.stderr.decode()
-
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        return self.cluster.access().call(method, path, body)
-
-    def pod(self, name: str, image: str, *, policy: str = "IfNotPresent", **fields: Any) -> None:
-        container = {"name": "main", "image": image, "imagePullPolicy": policy} | fields.pop("container", {})
-        spec = {"containers": [container], "terminationGracePeriodSeconds": 0} | fields
-        meta = {"name": name, "labels": {"app": name}}
-        self.ask("POST", f"{API}/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-
-    def publish(self, app: str, target: int) -> int:
-        """Makes a Service for the Pods of this name, and returns its port on the host."""
-        port = free_node_port()
-        ports = [{"port": 80, "targetPort": target, "nodePort": port}]
-        spec = {"type": "NodePort", "selector": {"app": app}, "ports": ports}
-        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": app}, "spec": spec}
-        self.ask("POST", f"{API}/services", service)
-        return port
-
-    def status(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", f"{API}/pods/{name}")["status"]
-        return found
-
-    def ready(self, name: str) -> dict[str, Any]:
-        def probe() -> Any:
-            statuses = self.status(name).get("containerStatuses") or [{}]
-            return statuses[0] if statuses[0].get("ready") else None
-
-        found: dict[str, Any] = until(f"{name} is ready", probe)
-        return found
-
-    def waiting(self, name: str, reason: str) -> str:
-        def probe() -> Any:
-            statuses = self.status(name).get("containerStatuses") or [{}]
-            waiting = statuses[0].get("state", {}).get("waiting") or {}
-            return waiting if waiting.get("reason") == reason else None
-
-        return str(until(f"{name} waits with {reason}", probe)["message"])
-
-    def events(self, name: str) -> list[str]:
-        items = self.ask("GET", f"{API}/events?fieldSelector=involvedObject.name={name}")["items"]
-        return [f"{event['reason']}: {event['message']}" for event in items]
-
-    def log(self, name: str) -> str:
-        with closing(self.cluster.access().connect(timeout_s=20)) as connection:
-            connection.request("GET", f"{API}/pods/{name}/log", headers={"Connection": "close"})
-            with closing(connection.getresponse()) as answer:
-                return str(answer.read().decode())
 
 
 @pytest.fixture(scope="module", params=sorted(RUNNERS))
@@ -139,11 +73,6 @@ def test_nginx_serves_with_its_own_configuration_and_logs_requests(scene: Scene)
     port = scene.publish("nginx", 80)
     assert until("the Service answers", lambda: fetch(port)) == "real nginx\n"
     assert until("the request is logged", lambda: '"GET / HTTP/1.1" 200' in scene.log("nginx"))
-
-
-def fetch(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-        return str(answer.read().decode())
 
 
 def test_a_loaded_image_serves_behind_a_service(scene: Scene) -> None:

@@ -56,6 +56,10 @@ def _libraries(programs: list[str]) -> Iterator[tuple[str, str]]:
     done = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
     for path in dict.fromkeys(_LIBRARY.findall(done.stdout)):
         yield path, os.path.realpath(path)
+        if os.path.basename(path) == "libc.so.6":
+            unwinder = os.path.join(os.path.dirname(path), "libgcc_s.so.1")
+            if os.path.isfile(unwinder):  # glibc opens it when a thread is cancelled (pthread_exit(3))
+                yield unwinder, os.path.realpath(unwinder)
 
 
 def _python(program: str) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,7 @@ def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int
     rootfs.build(spec)
     os.umask(0o022)
     os.chdir(spec.process.cwd)
-    _become_program(users.resolved(spec), stdio, error_fd)
+    _become_program(users.without_root(users.resolved(spec)), stdio, error_fd)
 
 
 def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: int) -> None:

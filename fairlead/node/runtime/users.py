@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.numbers import natural
 from fairlead.node.runtime.containerspec import ContainerSpec, User
+from fairlead.node.runtime.entrypoint import user_of_entrypoint
 
 _LONGEST = 1 << 20
 _LARGEST_ID = 0xFFFFFFFE
@@ -37,6 +38,20 @@ def resolved(spec: ContainerSpec) -> ContainerSpec:
         return spec
     user, home = lookup(process.user, _read("/etc/passwd"), _read("/etc/group"))
     return replace(spec, process=replace(process, user=user, env={"HOME": home, **process.env}))
+
+
+def without_root(spec: ContainerSpec) -> ContainerSpec:
+    """Returns the spec of a container's first program with the user to whom its entry point changes, if the container
+    cannot change ids itself."""
+    process = spec.process
+    if not spec.single_id or process.user.uid or (spec.image_root is None and spec.host_root is None):
+        return spec
+    name = user_of_entrypoint(process.args, process.env)
+    passwd, group = _read("/etc/passwd"), _read("/etc/group")
+    if not name or (_id(name) is None and name not in (account.name for account in _accounts(passwd))):
+        return spec
+    user, _ = lookup(User(name=name, additional_gids=process.user.additional_gids), passwd, group)
+    return replace(spec, process=replace(process, user=user))
 
 
 def lookup(user: User, passwd: str, group: str) -> tuple[User, str]:

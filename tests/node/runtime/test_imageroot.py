@@ -176,3 +176,21 @@ def test_an_image_without_layers_or_programs_says_what_is_missing(ordinary: bool
     first, second = with_zygote(work, ordinary=ordinary)
     assert first == 'exec: "busybox": executable file not found in $PATH'
     assert second.endswith("the program is there, its interpreter or loader is not")
+
+
+@as_any_user
+def test_an_entry_point_that_changes_to_a_user_does_not_start_itself_without_end(ordinary: bool) -> None:
+    """The container starts as that user if one id is mapped; otherwise the change is real."""
+    script = '#!/bin/sh\nif [ "$(id -u)" = 0 ]; then exec {} web "$0" "$@"; fi\nid -u; stat -c %u /www; exec "$@"\n'
+    layer = tar_of(
+        entry("entry.sh", script.format("/bin/gosu"), mode=0o755),
+        entry("bin/gosu", '#!/bin/sh\nshift\nexec setpriv --reuid 101 --regid 102 --clear-groups "$@"\n', mode=0o755),
+        *program_files("/usr/bin/setpriv"),
+    )
+
+    async def work(bench: Bench) -> list[str]:
+        root = layers_in(bench.directory, busybox_layer(), layer)
+        return (await bench.run("a", "/entry.sh", "echo", "end", image_root=root))[1]
+
+    owner = "101" if ordinary else "0"
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F 101", f"stdout F {owner}", "stdout F end"]
