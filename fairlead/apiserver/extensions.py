@@ -1,4 +1,4 @@
-"""Additional authenticators, admission plug-ins, authorizers and checks; each field says when it is called."""
+"""Additional authenticators, admission plug-ins, authorizers, checks and paths; each field says when it is called."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.auth.authentication import Authenticator
 from fairlead.apiserver.auth.authorization import Authorizer
-from fairlead.apiserver.model import HealthCheck
+from fairlead.apiserver.model import HealthCheck, PathHandler
 from fairlead.base.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extensions:
-    """Additional authenticators, admission plug-ins, authorizers and checks of components."""
+    """Additional authenticators, admission plug-ins, authorizers, checks of components and handlers of paths."""
 
     authenticators: tuple[Authenticator, ...] = ()
     """Called before the authenticators of certificates and tokens."""
@@ -23,3 +23,5 @@ class Extensions:
     """Called before the built-in ones."""
     components: Mapping[str, HealthCheck] = field(default_factory=dict)
     """Checks of the components of the control plane by name, for ComponentStatus; the store has a check already."""
+    paths: Mapping[str, PathHandler] = field(default_factory=dict)
+    """Handlers of all requests below a path that is not about objects, by the first segment of the path."""

@@ -11,13 +11,15 @@ import msgspec
 from fairlead.apiserver.requestinfo import RequestInfo
 from fairlead.base.dataclass import dataclass, field
 from fairlead.machinery.values import names
-from fairlead.runtime.client import Response
+from fairlead.runtime.client import Request, Response
 
 _MAX_WARNINGS, _MAX_WARNING = 4096, 256
 """Upstream's limits, in characters: all warnings of a response together, and each warning if the total is exceeded."""
 _ACCOUNT = "system:serviceaccount:"
 HealthCheck = Callable[[], Awaitable[str]]
 """Returns what is wrong with a component; an empty text for a healthy one."""
+PathHandler = Callable[[Request], Awaitable[Response]]
+"""Answers a request for a path that is not about objects. Raises StatusError."""
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 

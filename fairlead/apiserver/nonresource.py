@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fairlead.apiserver.aggregation.registry import Aggregation
 from fairlead.apiserver.auth import issuer
@@ -11,7 +11,7 @@ from fairlead.apiserver.documents import Documents
 from fairlead.apiserver.health import PATHS as HEALTH
 from fairlead.apiserver.health import health_response
 from fairlead.apiserver.metrics import Metrics
-from fairlead.apiserver.model import Outcome, User
+from fairlead.apiserver.model import Outcome, PathHandler, User
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.machinery.values.status import method_not_allowed, no_such_resource
 from fairlead.runtime.client import Request, Response
@@ -20,7 +20,7 @@ from fairlead.runtime.client import Request, Response
 class NonResourceHandler:
     """Answers requests for paths that do not name a resource."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one value for each group of paths
         self,
         scheme: Scheme,
         documents: IssuerDocuments,
@@ -29,15 +29,19 @@ class NonResourceHandler:
         version: str,
         metrics: Metrics,
         ready: Callable[[], dict[str, bool]],
+        paths: Mapping[str, PathHandler],
     ) -> None:
         self._issuer = documents
         self._metrics = metrics
         self._ready = ready
+        self._paths = paths
         self._documents = Documents(scheme, aggregation, version=version)
 
     async def handle(self, request: Request, user: User) -> Outcome:
         """Answers the request. Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
+        if (handler := self._paths.get(path.split("/")[1])) is not None:
+            return await handler(request)
         if request.method not in ("GET", "HEAD") and self._is_served(path):
             raise method_not_allowed()
         if request.method not in ("GET", "HEAD"):

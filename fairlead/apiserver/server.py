@@ -173,6 +173,7 @@ class ApiServer:
             version=settings.version,
             metrics=metrics,
             ready=self._ready,
+            paths=settings.extensions.paths,
         )
         self._core = Core(
             self._authorizers,
@@ -235,6 +236,19 @@ class ApiServer:
 
     async def _run_bootstrap(self) -> None:
         await self._bootstrap.run(self._settings, self._allocator.first_address)
+
+    async def complete(self) -> None:
+        """Creates the initial objects that `start` leaves to a task, which creates them later. Raises StatusError."""
+        await self._flow_control.sync()
+
+    async def wait_for_revision(self, revision: int) -> None:
+        """Waits until the caches have the state of a revision that was written to the store beside this server."""
+        await self._resources.wait_for_revision(revision)
+
+    async def end_deleted_pods(self, node: str) -> None:
+        """Makes a node kill the Pods that this server has no longer, and waits until they have ended. Raises
+        StatusError."""
+        await self._kubelet.end_deleted_pods(node)
 
     def transport(self, user: User = SYSTEM) -> Transport:
         """Returns an in-process transport for components of the same process."""

@@ -49,6 +49,7 @@ from fairlead.node.volumes.podfiles import directory_name
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import Informer
+from fairlead.runtime.revisions import revision_of
 
 _AGAIN_S = 1.0
 
@@ -62,6 +63,8 @@ class Agent:
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._nursery = Nursery()
+        self._change = asyncio.Event()
+        """Set after every change of the pods and at the end of each worker."""
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return self._workers.get(self._by_name.get((namespace, name), ""))
@@ -78,7 +81,24 @@ class Agent:
             self._inventory = Inventory()
             await asyncio.Future()
 
+    async def end_deleted(self) -> None:
+        """Kills all pods that the API has no longer, without grace, and waits until they have ended. Raises
+        StatusError, ConnectionError."""
+        deps = self._deps
+        listing = await deps.client.list(POD, fields=f"spec.nodeName={deps.settings.name}")
+        live, revision = {pod.metadata.uid for pod in listing.items}, int(listing.resource_version)
+        while True:
+            self._change.clear()
+            stale = [worker for uid, worker in self._workers.items() if uid not in live]
+            for worker in stale:
+                worker.kill()
+            if not stale and all(pod.metadata.uid in live for pod in deps.pods.items.values()):
+                return
+            await self._change.wait()
+            live |= {pod.metadata.uid for pod in deps.pods.items.values() if revision_of(pod.metadata) > revision}
+
     def _changed(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        self._change.set()
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self._update(old.metadata.uid, None)
         if new is None:
@@ -115,6 +135,7 @@ class Agent:
             latest = self._deps.pods.get(key_of(meta))
             worker.update(latest if latest is not None and latest.metadata.uid == meta.uid else None)
         del self._workers[meta.uid]
+        self._change.set()
         if self._by_name.get((meta.namespace, meta.name)) == meta.uid:
             del self._by_name[meta.namespace, meta.name]
 
@@ -198,7 +219,15 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         deps.recorder.event(about, "Warning", NO_KERNEL_LIMITS, KERNEL_LIMITS_TEXT)
     agent = Agent(deps, inventory)
     meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
-    api = KubeletApi(settings, agent.find, zygote=line, traffic=traffic, meter=meter, clock=clock)
+    api = KubeletApi(
+        settings,
+        agent.find,
+        end_deleted=agent.end_deleted,
+        zygote=line,
+        traffic=traffic,
+        meter=meter,
+        clock=clock,
+    )
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:

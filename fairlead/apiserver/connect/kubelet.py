@@ -37,6 +37,7 @@ _ON_NODE = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
 """Path of the kubelet API by the Pod's subresource."""
 _CONNECT_S = 3.0
 _READ_TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=_CONNECT_S)
+_END_TIMEOUT = aiohttp.ClientTimeout(total=30.0, sock_connect=_CONNECT_S)
 _TEXT = {"content-type": "text/plain"}
 _COUNTS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
 _REASONS = {403: "Forbidden", 405: "MethodNotAllowed"}
@@ -93,6 +94,18 @@ class Kubelet:
         if response.status != 200:
             raise internal_error(body.decode("utf-8", "replace").strip())
         return body
+
+    async def end_deleted_pods(self, node: str) -> None:
+        """Makes a node kill the Pods that the API has no longer; returns when they have ended. Raises StatusError."""
+        to = self._node(node)
+        url = f"{to.scheme}://{to.authority}/endDeletedPods"
+        try:
+            async with self.session().post(URL(url, encoded=True), timeout=_END_TIMEOUT) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise unreachable(url, e) from e
+        if response.status != 200:
+            raise internal_error(body.decode("utf-8", "replace").strip())
 
     def _node(self, name: str) -> Forward:
         node: Node = self._nodes.find("", name).decode()

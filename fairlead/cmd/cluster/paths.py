@@ -87,6 +87,16 @@ class Paths:
         """The directories of PersistentVolumes, which all nodes share."""
         return self.root / "volumes"
 
+    @property
+    def snapshots(self) -> Path:
+        """The snapshots of the cluster, a folder each."""
+        return self.root / "snapshots"
+
+    @property
+    def paused(self) -> Path:
+        """The processes of Pods that are stopped while a snapshot is made."""
+        return self.root / "paused.json"
+
     def node(self, name: str) -> Path:
         return self.root / "nodes" / name
 

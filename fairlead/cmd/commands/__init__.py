@@ -46,6 +46,8 @@ COMMANDS = (
     Command("kubectl", "run kubectl for a cluster", takes_argv=True, passes_flags=True),
     Command("logs", "show the logs of a cluster's components"),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
+    Command("reset", "bring a running cluster back to its first state: no objects but the initial ones, empty volumes"),
+    Command("snapshot", "save and restore the objects and volumes of a running cluster"),
     Command("why", "say why a Service does not work, and what to do about it"),
     Command("rules", "show the proxy's rules in the nodes' kernels in plain words"),
     Command("trace", "show each rule that a packet meets, and its possible ends"),

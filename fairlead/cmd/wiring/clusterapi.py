@@ -14,7 +14,7 @@ from fairlead.cmd.errors import CommandError
 R = TypeVar("R")
 
 
-def connect(name: str) -> tuple[Api, Networks]:
+def connect(name: str, *, timeout_s: float = 10.0) -> tuple[Api, Networks]:
     """Returns a client, and the networks to which the host has routes. Raises CommandError."""
     paths, run = running(name)
     config = settings.load(paths)
@@ -25,7 +25,7 @@ def connect(name: str) -> tuple[Api, Networks]:
         from fairlead.net.hostlink.plan import ranges
 
         routes = [block for _, block in ranges(config.network())]
-    return Api(config.api_port, pki=paths.pki), routes
+    return Api(config.api_port, pki=paths.pki, timeout_s=timeout_s), routes
 
 
 def ask(work: Callable[[], R]) -> R:

@@ -29,11 +29,14 @@ from fairlead.cmd.wiring.settled import trim_when_settled
 from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
-    from fairlead.apiserver.model import HealthCheck
+    from fairlead.apiserver.model import HealthCheck, PathHandler
+    from fairlead.apiserver.server import ApiServer
     from fairlead.apiserver.settings import ApiSettings
     from fairlead.base.log import Log
+    from fairlead.cmd.wiring.snapshots.service import Snapshots
     from fairlead.controllers.certificates.signing.authority import AuthorityFiles
-    from fairlead.runtime.client import Client
+    from fairlead.runtime.client import Client, Request, Response
+    from fairlead.store.model import Store
 
 
 WARM = (
@@ -105,7 +108,12 @@ async def _until_asked(wiring: Wiring) -> None:
             raise
 
 
-def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, HealthCheck]) -> ApiSettings:
+def _settings(
+    config: ClusterConfig,
+    paths: Paths,
+    components: Mapping[str, HealthCheck],
+    handlers: Mapping[str, PathHandler],
+) -> ApiSettings:
     from fairlead.apiserver.extensions import Extensions
     from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
     from fairlead.cmd.wiring.pki import token_keys
@@ -125,7 +133,7 @@ def _settings(config: ClusterConfig, paths: Paths, components: Mapping[str, Heal
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
-        extensions=Extensions(components=components),
+        extensions=Extensions(components=components, paths=handlers),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),
@@ -155,10 +163,12 @@ async def _run(wiring: Wiring) -> None:
     scheme = built_in()
     managing, scheduling = RunningWork(), RunningWork()
     components = {"controller-manager": managing.check, "scheduler": scheduling.check}
-    settings = _settings(config, paths, components)
+    settings = _settings(config, paths, components, {"fairlead": lambda request: maintain(request)})
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
     server = ApiServer(store, scheme=scheme, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
+
+    maintain = _snapshots(wiring, server, store, settings, log)
 
     def read_authority() -> AuthorityFiles:
         from fairlead.controllers.certificates.signing.authority import AuthorityFiles
@@ -203,6 +213,36 @@ async def _run(wiring: Wiring) -> None:
     finally:
         await server.stop()
         await store.close()
+
+
+def _snapshots(wiring: Wiring, server: ApiServer, store: Store, settings: ApiSettings, log: Log) -> PathHandler:
+    """Returns the handler of resets and snapshots, whose modules are imported at the first request."""
+    made: list[Snapshots] = []
+    if wiring.paths.paused.exists():
+        from fairlead.cmd.wiring.snapshots.pausing import continue_left
+
+        continue_left(wiring.paths.paused)
+
+    async def handle(request: Request) -> Response:
+        if not made:
+            from fairlead.cmd.wiring.snapshots.service import Snapshots
+
+            made.append(
+                Snapshots(
+                    server,
+                    store,
+                    settings=settings,
+                    config=wiring.config,
+                    paths=wiring.paths,
+                    started=wiring.started,
+                    clock=RealClock(),
+                    rng=random.Random(),
+                    log=log.named("snapshots"),
+                )
+            )
+        return await made[0].handle(request)
+
+    return handle
 
 
 async def _add_settings(wiring: Wiring, client: Client, log: Log) -> None:

@@ -28,6 +28,8 @@ class LocalPod:
         self.pod = pod
         """The API's latest."""
         self.in_api = True
+        self.killed = False
+        """The pod ends without grace, and without events."""
         self.state = state
         self.files = PodFiles(deps.settings.state_dir, pod.metadata)
         self.volumes = PodVolumes(
@@ -57,6 +59,8 @@ class LocalPod:
         asyncio.get_running_loop().call_later(SHOW_SOON_S, self.show.set)
 
     def event(self, type: EventKind, reason: str, message: str, container: Container | None = None) -> None:
+        if self.killed:
+            return
         about: Pod | ObjectReference = self.pod
         if container is not None:
             path = f"spec.{plan.field_of(self.pod, container.name)}{{{container.name}}}"
@@ -65,6 +69,8 @@ class LocalPod:
 
     def grace_s(self) -> float:
         """Returns the seconds that containers have to end. A pod that is missing from the API was deleted by force."""
+        if self.killed:
+            return 0.0
         return plan.grace_s(self.pod, self.deps.clock.now()) if self.in_api else _FORCED_S
 
     async def prepare(self) -> None:

@@ -44,11 +44,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class KubeletApi:
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one value for each group of paths
         self,
         settings: NodeSettings,
         find: FindPod,
         *,
+        end_deleted: Callable[[], Awaitable[None]],
         zygote: ZygoteClient,
         traffic: Traffic,
         meter: Meter,
@@ -56,6 +57,7 @@ class KubeletApi:
     ) -> None:
         self._settings = settings
         self._find = find
+        self._end_deleted = end_deleted
         self._zygote = zygote
         self._traffic = traffic
         self._meter = meter
@@ -69,6 +71,7 @@ class KubeletApi:
         app.router.add_get("/logs", _to_folder)
         app.router.add_get("/logs/{path:.*}", self._node_logs)
         app.router.add_get(PATH, self._applied)
+        app.router.add_post("/endDeletedPods", self._end_deleted_pods)
         app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/metrics/resource", self._metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
@@ -102,6 +105,11 @@ class KubeletApi:
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"revision: {error}") from error
         return web.json_response({"revision": await self._traffic.applied(revision, ANSWER_S)})
+
+    async def _end_deleted_pods(self, _: web.Request) -> web.Response:
+        """Kills the Pods that the API has no longer; answers when they have ended."""
+        await self._end_deleted()
+        return web.Response()
 
     async def _summary(self, _: web.Request) -> web.Response:
         return web.json_response(summary(await self._meter.measure()))

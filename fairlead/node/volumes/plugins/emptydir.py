@@ -13,11 +13,13 @@ from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 
 def set_up(source: EmptyDirVolumeSource, site: VolumeSite) -> str:
     root, group = site.root, site.group
-    if os.path.isdir(root):
+    in_memory = source.medium == "Memory"
+    # The directory of a volume in memory outlives its content, if the node or a snapshot has been restored.
+    if os.path.ismount(root) if in_memory else os.path.isdir(root):
         return root
-    os.makedirs(root)
+    os.makedirs(root, exist_ok=True)
     os.chmod(root, 0o777)
-    if source.medium == "Memory":
+    if in_memory:
         size = f",size={whole(str(source.sizeLimit))}" if source.sizeLimit else ""
         linux.mount("emptydir", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777{size}")
     if group is not None:
