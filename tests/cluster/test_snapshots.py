@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.guide import typed
 from tests.cluster.support import Cluster, free_node_port, new_cluster, until
 from tests.cluster.test_sets import Kubectl
 
@@ -212,3 +213,9 @@ def state(pid: int) -> str:
 
 def start(pid: int) -> int:
     return int(fields(pid)[19])
+
+
+def test_every_snippet_of_the_page_works() -> None:
+    printed = typed("snapshots.md", "user")
+    assert 'cluster "default" is as it was when it was new' in printed
+    assert 'deleted snapshot "before"' in printed

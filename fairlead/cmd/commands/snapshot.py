@@ -13,7 +13,7 @@ from fairlead.cli.table import render
 from fairlead.cmd.cluster.lookup import no_such_cluster
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.cluster.state import read_run
-from fairlead.cmd.errors import CommandError
+from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 _LIMIT_S = 3600.0
@@ -23,7 +23,8 @@ Verb = Callable[[argparse.Namespace], int]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, help="what to do")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", help="what to do")
+    parser.set_defaults(run_verb=_no_verb)
 
     def add(name: str, summary: str, run_verb: Verb) -> argparse.ArgumentParser:
         made = verbs.add_parser(
@@ -46,6 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     verb: Verb = args.run_verb
     return verb(args)
+
+
+def _no_verb(_: argparse.Namespace) -> int:
+    raise UsageError("snapshot: what to do is missing: save, restore, list or delete")
 
 
 def _call(args: argparse.Namespace, method: str, suffix: str = "") -> Any:
