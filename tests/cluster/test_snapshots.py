@@ -35,9 +35,20 @@ spec:
       containers:
       - name: web
         image: busybox
-        command: [sh, -c, "trap '' TERM; touch /data/$HOSTNAME; while :; do date +%s%N >> /data/log; sleep 0.01; done"]
-        volumeMounts: [{{name: data, mountPath: /data}}, {{name: fast, mountPath: /fast}}]
-      volumes: [{{name: data, emptyDir: {{}}}}, {{name: fast, emptyDir: {{medium: Memory}}}}]
+        command: [sh, -c, "trap '' TERM; touch /disk/$HOSTNAME; while :; do date +%s%N >> /data/log; sleep 0.01; done"]
+        volumeMounts:
+        - {{name: data, mountPath: /data}}
+        - {{name: fast, mountPath: /fast}}
+        - {{name: disk, mountPath: /disk}}
+      volumes:
+      - {{name: data, emptyDir: {{}}}}
+      - {{name: fast, emptyDir: {{medium: Memory}}}}
+      - {{name: disk, persistentVolumeClaim: {{claimName: disk}}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: disk, namespace: shop}}
+spec: {{accessModes: [ReadWriteMany], resources: {{requests: {{storage: 1Gi}}}}}}
 ---
 apiVersion: v1
 kind: Service
@@ -100,22 +111,21 @@ def test_after_a_reset_the_cluster_is_as_it_was_when_it_was_new(kubectl: Kubectl
     cluster, port = kubectl.cluster, free_node_port()
     until("DNS runs", lambda: "1/1" in kubectl("get deployments -n kube-system"))
     fairlead(cluster, "reset")
-    kinds = "namespaces,pods,services,deployments,replicasets,endpointslices,clusterroles,crds,configmaps,secrets,nodes"
+    kinds = "namespaces,services,deployments,clusterroles,crds,pv,sc,configmaps,secrets,nodes"
     before = names(kubectl, kinds)
     deploy(kubectl, port)
     kubectl("cordon node1")
     kubectl("label namespace default a=b")
     kubectl("scale deployment/fairlead-dns -n kube-system --replicas=0")
     fairlead(cluster, "reset")
-    assert names(kubectl, "namespaces,services,deployments,clusterroles,crds,configmaps,secrets,nodes") == {
-        name for name in before if not name.startswith(("pod/", "replicaset", "endpointslice"))
-    }
+    assert names(kubectl, kinds) == before
     assert "shop" not in kubectl("get events -A")
     assert "SchedulingDisabled" not in kubectl("get nodes")
     assert '"a"' not in kubectl("get namespace default -o jsonpath={.metadata.labels}")
     until("DNS runs", lambda: "1/1" in kubectl("get deployments -n kube-system"))
     for node in ("node1", "node2"):
         assert not [p for p in (cluster.state / "nodes" / node / "pods").iterdir() if p.name.startswith("shop")]
+    assert list((cluster.state / "volumes").iterdir()) == []
     deploy(kubectl, port)  # addresses, ports and names are free
     fairlead(cluster, "reset")
 
@@ -136,6 +146,7 @@ def test_a_restored_snapshot_has_the_objects_and_volumes_of_one_moment(kubectl: 
     kubectl("create configmap later -n shop")
     kubectl("delete deployment web -n shop --wait=false")
     fairlead(cluster, "snapshot", "restore", "one")
+    assert len(kubectl(f"exec -n shop {pod} -- ls /disk").split()) == 2
     assert "later" not in kubectl("get configmaps -n shop")
     assert "w" in kubectl("get widgets -n shop")
     assert names(kubectl, "pods -l app=web") == pods

@@ -170,11 +170,6 @@ async def _run(wiring: Wiring) -> None:
 
     maintain = _snapshots(wiring, server, store, settings, log)
 
-    def read_authority() -> AuthorityFiles:
-        from fairlead.controllers.certificates.signing.authority import AuthorityFiles
-
-        return AuthorityFiles((paths.pki / "ca.crt").read_bytes(), (paths.pki / "ca.key").read_bytes())
-
     try:
         await server.start()
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
@@ -195,7 +190,10 @@ async def _run(wiring: Wiring) -> None:
                     pool=config.pool(),
                     problem=partial(problem, network=config.network()),
                 ),
-                partial(fairlead.controllers.certificates.signing.loop.controller, read_authority=read_authority),
+                partial(
+                    fairlead.controllers.certificates.signing.loop.controller,
+                    read_authority=partial(_authority, paths.pki),
+                ),
                 partial(
                     fairlead.controllers.storage.provisioning.loop.controller,
                     directories=HostDirectories(str(paths.volumes)),
@@ -213,6 +211,12 @@ async def _run(wiring: Wiring) -> None:
     finally:
         await server.stop()
         await store.close()
+
+
+def _authority(pki: Path) -> AuthorityFiles:
+    from fairlead.controllers.certificates.signing.authority import AuthorityFiles
+
+    return AuthorityFiles((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
 
 
 def _snapshots(wiring: Wiring, server: ApiServer, store: Store, settings: ApiSettings, log: Log) -> PathHandler:
