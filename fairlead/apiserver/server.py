@@ -246,7 +246,7 @@ class ApiServer:
         await self._resources.wait_for_revision(revision)
 
     async def end_deleted_pods(self, node: str) -> None:
-        """Makes a node kill the Pods that this server has no longer, and waits until they have ended. Raises
+        """Makes a node kill the Pods that are gone from this server, and waits until they have ended. Raises
         StatusError."""
         await self._kubelet.end_deleted_pods(node)
 

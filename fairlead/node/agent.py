@@ -82,7 +82,7 @@ class Agent:
             await asyncio.Future()
 
     async def end_deleted(self) -> None:
-        """Kills all pods that the API has no longer, without grace, and waits until they have ended. Raises
+        """Kills all pods that are gone from the API, without grace, and waits until they have ended. Raises
         StatusError, ConnectionError."""
         deps = self._deps
         listing = await deps.client.list(POD, fields=f"spec.nodeName={deps.settings.name}")

@@ -96,7 +96,7 @@ class Kubelet:
         return body
 
     async def end_deleted_pods(self, node: str) -> None:
-        """Makes a node kill the Pods that the API has no longer; returns when they have ended. Raises StatusError."""
+        """Makes a node kill the Pods that are gone from the API; returns when they have ended. Raises StatusError."""
         to = self._node(node)
         url = f"{to.scheme}://{to.authority}/endDeletedPods"
         try:

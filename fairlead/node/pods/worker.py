@@ -83,7 +83,7 @@ class PodWorker:
         local.changed_for_now()
 
     def kill(self) -> None:
-        """Ends a pod that the API has no longer, at once and without events."""
+        """Ends a pod that is gone from the API, at once and without events."""
         if not self._local.killed:
             self._local.killed = True
             self.update(None)

@@ -107,7 +107,7 @@ class KubeletApi:
         return web.json_response({"revision": await self._traffic.applied(revision, ANSWER_S)})
 
     async def _end_deleted_pods(self, _: web.Request) -> web.Response:
-        """Kills the Pods that the API has no longer; answers when they have ended."""
+        """Kills the Pods that are gone from the API; answers when they have ended."""
         await self._end_deleted()
         return web.Response()
 

@@ -29,7 +29,7 @@ class SnapshotError(Exception):
 
 
 class NoSuchSnapshot(SnapshotError):
-    """There is no snapshot of this name."""
+    """A snapshot of this name does not exist."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -114,7 +114,7 @@ class Folders:
         os.rename(self.root / f".{name}", self.root / name)
 
     def delete(self, name: str) -> bool:
-        """Deletes a snapshot; returns False if there is none. Raises OSError, SnapshotError."""
+        """Deletes a snapshot; returns False if it does not exist. Raises OSError, SnapshotError."""
         root = self.of(name).root
         if not root.exists():
             return False

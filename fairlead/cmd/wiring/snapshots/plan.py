@@ -2,7 +2,7 @@
 
 A *base object* is one that a fresh cluster has. A reset keeps base objects, and what belongs to the running cluster:
 Nodes, their Leases, and everything that base objects own, such as the Pods of cluster DNS. It deletes all other keys,
-of whatever kind: so there is no list of kinds here that could miss one.
+of whatever kind; a list of kinds could miss one.
 """
 
 from __future__ import annotations

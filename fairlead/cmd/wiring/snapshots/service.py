@@ -1,7 +1,7 @@
 """Does the work of `fairlead reset` and `fairlead snapshot`, in the control plane's process.
 
 The store is written directly, beside admission and finalizers: a reset shall not wait for a finalizer whose controller
-it ends. Writes are sent at once, one transaction each, so that each has a revision of its own, which watches need; the
+it ends. Writes are sent at once, one transaction each, so that each has another revision, which watches need; the
 store commits them together, before any write of a controller.
 
 A controller that decided before the reset may write after it. So the state is checked again, until nothing is left.

@@ -1,4 +1,4 @@
-"""What a reset and a restored snapshot write to the store."""
+"""Tests of the writes of a reset and of a restored snapshot."""
 
 from __future__ import annotations
 
