@@ -167,7 +167,7 @@ def test_every_command_that_is_about_a_cluster_takes_its_name(command: str, caps
 def test_a_command_that_is_about_no_cluster_refuses_a_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = outcome([command, "--name", "x"], capsys)
     assert (code, out) == (2, "")
-    assert "unrecognized arguments: --name x" in err or re.search("argument [A-Z]+: invalid choice: 'x'", err)
+    assert "unrecognized arguments: --name" in err or re.search("argument [A-Z]+: invalid choice: 'x'", err)
 
 
 def test_what_follows_two_dashes_is_the_shell_s_command_untouched() -> None:

@@ -51,6 +51,7 @@ COMMANDS = (
     Command("why", "say why a Service does not work, and what to do about it"),
     Command("rules", "show the proxy's rules in the nodes' kernels in plain words"),
     Command("trace", "show each rule that a packet meets, and its possible ends"),
+    Command("lint", "check manifests without a cluster: the line of each mistake, and how it should be", cluster=None),
     Command("open", "open a Service in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),

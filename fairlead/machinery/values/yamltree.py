@@ -85,8 +85,7 @@ def loader() -> Any:
     def scalar(self: Any, node: Any) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, f"cannot decode a {node.id}", node.start_mark)
-        tag = "" if node.tag == _PLAIN else node.tag.removeprefix(_TAG)
-        return _json_value(_resolve(tag, node.value))
+        return scalar_value(node.tag, node.value)
 
     for tag in (_PLAIN, "!", *(_TAG + name for name in ("str", "bool", "int", "float", "null", "timestamp", "binary"))):
         JsonLoader.add_constructor(tag, scalar)
@@ -96,6 +95,11 @@ def loader() -> Any:
         JsonLoader.add_constructor(_TAG + name, base.construct_yaml_seq)
     JsonLoader.add_constructor(None, base.construct_undefined)
     return JsonLoader
+
+
+def scalar_value(tag: str, text: str) -> Any:
+    """Returns the JSON value of a scalar node's tag and text. Raises ValueError."""
+    return _json_value(_resolve("" if tag == _PLAIN else tag.removeprefix(_TAG), text))
 
 
 def _resolve(tag: str, text: str) -> Any:

@@ -1,0 +1,47 @@
+"""Reads manifests from files, folders and standard input, and checks them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fairlead.api.kinds import built_in
+from fairlead.lint.lint import Result, Source, lint
+
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+class NoFilesError(Exception):
+    """A file that cannot be read; the text says why."""
+
+
+def check(names: Sequence[str]) -> Result:
+    """Returns the problems of all files. Raises NoFilesError."""
+    sources = [Source(shown, _read(path)) for name in names for shown, path in _files(name)]
+    return lint(sources, built_in())
+
+
+def _files(name: str) -> Iterator[tuple[str, Path | None]]:
+    path = Path(name)
+    if name == "-":
+        yield "<stdin>", None
+    elif path.is_dir():
+        found = sorted(one for one in path.rglob("*") if one.suffix in _ENDINGS and one.is_file())
+        if not found:
+            raise NoFilesError(f"{name}: the folder contains no {', '.join(_ENDINGS)}")
+        for one in found:
+            yield str(one), one
+    else:
+        yield name, path
+
+
+def _read(path: Path | None) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as e:
+        raise NoFilesError(f"{path}: {os.strerror(e.errno or 0)}") from e
+    except UnicodeDecodeError as e:
+        raise NoFilesError(f"{path or '<stdin>'}: not UTF-8 (byte {e.start})") from e

@@ -1,0 +1,94 @@
+"""Applies the server's own rules to a document: decoding, defaults and checks of its kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.base.texts import text
+from fairlead.lint.context import Context
+from fairlead.lint.document import Path, Value
+from fairlead.lint.problem import Fix, Span
+from fairlead.lint.world import DEFAULT_NAMESPACE
+from fairlead.machinery.kinds.checks import check
+from fairlead.machinery.kinds.decode import decode_tree
+from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.kinds.metadata import check_metadata
+from fairlead.machinery.values.status import FieldError, StatusError
+
+_PART = re.compile(r"\.?(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9.-]+")
+
+
+def apply_rules(context: Context, document: Value, kind: Kind[Any]) -> None:
+    """Reports every error that the server would answer to a create of the document."""
+    try:
+        obj = decode_tree(kind, document.tree(), validation="Ignore").obj
+    except StatusError as e:
+        context.report("refused", "error", document.span, text("the server refuses this: {reason}", reason=str(e)))
+        return
+    if kind.namespaced and not obj.metadata.namespace:
+        obj.metadata.namespace = DEFAULT_NAMESPACE
+    obj = kind.prepare_create(kind.default(obj))
+    errors = [*check_metadata(kind, obj.metadata), *check(kind, obj), *kind.create_rules(obj)]
+    for error in errors:
+        path = parse_path(error.path)
+        if not _is_reported(context, path, error) and not _is_default_of(document, path, error, errors):
+            _report(context, document, path, error)
+
+
+def _is_default_of(document: Value, path: Path, error: FieldError, errors: Sequence[FieldError]) -> bool:
+    """Returns whether the document lacks the field, which got the wrong value of another field as its default."""
+    if error.type != "Invalid" or document.get(*path) is not None:
+        return False
+    return any(one is not error and (one.value, one.detail) == (error.value, error.detail) for one in errors)
+
+
+def _report(context: Context, document: Value, path: Path, error: FieldError) -> None:
+    span = place_of(context, document, path)
+    message = text("{path}: {reason}", path=error.path, reason=error.message())
+    context.report("invalid", "error", span, message, *_corrected(context, span, error))
+
+
+def _corrected(context: Context, span: Span, error: FieldError) -> tuple[Fix, ...]:
+    """Returns the line with a name that DNS allows, if the error is about such a name."""
+    written = context.lines[span.line][span.column : span.end_column].strip("\"'")
+    if error.type != "Invalid" or "RFC 1123" not in error.detail or error.value != written:
+        return ()
+    meant = _NOT_IN_NAMES.sub("-", written.lower()).strip("-.")
+    return (context.replaced(span, meant),) if meant and meant != written else ()
+
+
+def _is_reported(context: Context, path: Path, error: FieldError) -> bool:
+    """Returns whether the field, one above it or one below it, has a problem already, or is a template's."""
+    if isinstance(error.value, str) and "{{" in error.value:
+        return True
+    return any(path[: len(one)] == one or one[: len(path)] == path for one in context.reported)
+
+
+def parse_path(path: str) -> Path:
+    """Returns the parts of a path such as `spec.ports[0].port` or `metadata.labels[app]`."""
+    parts: list[str | int] = []
+    for match in _PART.finditer(path):
+        index = match["index"]
+        parts.append(match["name"] if index is None else int(index) if index.isdigit() else index)
+    return tuple(parts)
+
+
+def place_of(context: Context, document: Value, path: Path) -> Span:
+    """Returns the place of a field; of the nearest field above if the document lacks it."""
+    value, span = document, document.entries[0].span if document.entries else document.span
+    for at, part in enumerate(path):
+        if isinstance(part, int):
+            if part >= len(value.items):
+                break
+            value = value.items[part]
+            span = value.entries[0].span if value.entries else value.span
+            continue
+        entry = value.entry(part)
+        if entry is None:
+            break
+        value = entry.value
+        span = context.value_span(entry) if at == len(path) - 1 else entry.span
+    return span
