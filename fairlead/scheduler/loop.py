@@ -33,6 +33,8 @@ from fairlead.scheduler.writing import PodWriter
 
 _AT_ONCE = 64
 """Number of bindings that may be under way."""
+_RESERVE_S = 600.0
+"""Seconds after which a pod whose volumes are not bound is scheduled anew (upstream's `bindTimeoutSeconds`)."""
 
 
 async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SILENT) -> None:
@@ -132,11 +134,12 @@ class Scheduler:
     async def _bind(self, info: PodInfo, node: str, reservations: Sequence[Reservation]) -> None:
         pod = info.pod
         try:
-            async with self._slots:
+            async with asyncio.timeout(_RESERVE_S):  # may take long, so without a slot
                 for reservation in reservations:
                     await reservation.bind(self._writer.client)
+            async with self._slots:
                 await self._writer.bind(pod, node)
-        except (StatusError, ConnectionError) as error:
+        except (StatusError, ConnectionError, TimeoutError) as error:
             for reservation in reservations:
                 reservation.release()
             if isinstance(error, StatusError) and error.code not in (404, 409):

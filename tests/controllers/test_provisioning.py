@@ -18,6 +18,8 @@ from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.kind import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
+from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.core.topology.types import TopologySelectorLabelRequirement, TopologySelectorTerm
 from fairlead.api.meta.reference import TypedLocalObjectReference
 from fairlead.api.meta.types import LabelSelector
@@ -32,7 +34,7 @@ from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.loop import Controller
 from fairlead.storage.wellknown import PROVISIONER
 from tests.controllers.factories import NOW
-from tests.controllers.test_binding import claim, storage_class, texts, volume
+from tests.controllers.test_binding import claim, storage_class, texts, volume, waiting_pod
 from tests.controllers.world import World, in_world
 
 
@@ -240,6 +242,30 @@ def test_a_bound_claim_grows_when_its_request_does() -> None:
         assert found.spec.capacity == {"storage": "4Gi"}
         reasons = [e.reason for e in (await world.client.list(EVENT)).items]
         assert {"Resizing", "VolumeResizeSuccessful"} <= set(reasons)
+
+    _Story(story).run()
+
+
+def test_a_pod_with_a_delayed_claim_is_placed_and_its_directory_made() -> None:
+    async def story(world: World, directories: MemoryDirectories) -> None:
+        delayed = storage_class("delayed", provisioner=PROVISIONER, mode="WaitForFirstConsumer")
+        await world.client.create(STORAGE_CLASS, delayed)
+        await world.client.create(PERSISTENT_VOLUME_CLAIM, claim(storage_class="delayed"))
+        await asyncio.sleep(2)
+        assert directories.names == set()
+        source = PersistentVolumeClaimVolumeSource(claimName="data")
+        pod = waiting_pod(Volume(name="data", persistentVolumeClaim=source))
+        pod.spec.schedulerName = "default-scheduler"
+        await world.client.create(POD, pod)
+        bound = await _claim_in(world, "Bound")
+        selected = bound.metadata.annotations["volume.kubernetes.io/selected-node"]
+        for _ in range(100):
+            placed = await world.client.get(POD, "web-1", "default")
+            if placed.spec.nodeName:
+                break
+            await asyncio.sleep(0.1)
+        assert placed.spec.nodeName == selected
+        assert len(directories.names) == 1
 
     _Story(story).run()
 

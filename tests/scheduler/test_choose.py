@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.core.node.kind import Node, Taint
-from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
-from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.affinity import (
     Affinity,
     NodeAffinity,
@@ -26,7 +24,6 @@ from fairlead.api.core.pod.affinity import (
 )
 from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRequirements
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import LabelSelector
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
@@ -213,25 +210,6 @@ def test_host_ports_of_other_addresses_and_protocols_do_not_clash_and_those_of_s
     taken = wanting()
     taken.spec.containers[0].ports = [ContainerPort(containerPort=1, hostPort=81)]
     assert "didn't have free ports" in refused(taken, snapshot)
-
-
-def test_a_pod_with_a_missing_claim_is_unschedulable_and_names_the_claim() -> None:
-    claiming = wanting()
-    claiming.spec.volumes = [
-        Volume(name="v", persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName="data"))
-    ]
-    snapshot = world(three())
-    why = (
-        '0/3 nodes are available: persistentvolumeclaim "data" not found. '
-        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
-    )
-    assert result_message(claiming, snapshot) == why
-    snapshot.share(PERSISTENT_VOLUME_CLAIM, {"default/data": PersistentVolumeClaim()})
-    chosen(claiming, snapshot)
-    claiming.spec.volumes = [Volume(name="v", ephemeral=EphemeralVolumeSource())]
-    text = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{claiming.metadata.name}-v"'
-    assert text in refused(claiming, snapshot)
-    assert refused(claiming, world([])) == "no nodes available to schedule pods"
 
 
 def test_anti_affinity_keeps_apart_both_ways_and_affinity_brings_together() -> None:

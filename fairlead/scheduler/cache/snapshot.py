@@ -41,6 +41,8 @@ class Snapshot:
         """Waiting pods with the node that preemption makes room on, by key."""
         self.images: Counter[str] = Counter()
         """Number of nodes that have each image, by its name."""
+        self.reserved_volumes: dict[str, str] = {}
+        """Names of volumes that are about to be bound, with the keys of their claims."""
         self._objects: dict[str, Mapping[str, Any]] = {}
         self._placed: dict[str, Placed] = {}
 
@@ -133,6 +135,7 @@ class Snapshot:
         other = Snapshot()
         other.namespaces, other.images = self.namespaces, self.images
         other.nominated, other._objects = self.nominated, self._objects
+        other.reserved_volumes = self.reserved_volumes
         node = self.nodes[name].copy()
         other.nodes = self.nodes | {name: node}
         other.with_anti_affinity, other.with_affinity = dict(self.with_anti_affinity), dict(self.with_affinity)

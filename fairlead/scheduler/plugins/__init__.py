@@ -12,9 +12,12 @@ from fairlead.scheduler.plugins import (
     nodeports,
     noderesourcesfit,
     nodeunschedulable,
-    persistentvolumeclaims,
+    nodevolumelimits,
     podtopologyspread,
     tainttoleration,
+    volumebinding,
+    volumerestrictions,
+    volumezone,
 )
 
 PLUGINS: tuple[Plugin, ...] = (
@@ -24,7 +27,10 @@ PLUGINS: tuple[Plugin, ...] = (
     nodeaffinity.PLUGIN,
     nodeports.PLUGIN,
     noderesourcesfit.PLUGIN,
-    persistentvolumeclaims.PLUGIN,
+    volumerestrictions.PLUGIN,
+    nodevolumelimits.PLUGIN,
+    volumebinding.PLUGIN,
+    volumezone.PLUGIN,
     podtopologyspread.PLUGIN,
     interpodaffinity.PLUGIN,
     balancedallocation.PLUGIN,
