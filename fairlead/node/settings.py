@@ -30,6 +30,8 @@ class NodeSettings:
     """Home directories, at any place: a pod sees one only if a hostPath names it, or a path inside it."""
     single_id: bool = False
     """Only one user id is mapped (an ordinary user's cluster), so id changes are made to appear to succeed."""
+    host_namespaces: bool = False
+    """Pods may have the node's processes and System V objects (hostPID, hostIPC): in a cluster of root alone."""
     kubelet_tls: ssl.SSLContext | None = None
     """Serves the kubelet API; requires the API server's client certificate."""
     kubelet_port: int = 10250

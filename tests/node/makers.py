@@ -8,6 +8,7 @@ import msgspec
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
+from fairlead.node.images.host import Image, NoImage
 from fairlead.node.pods.state import ContainerState, Exit, PodState
 
 NOW = Instant(1_700_000_000.0)
@@ -45,3 +46,8 @@ def exited(code: int = 0, *, at: float = NOW, ran_s: float = 1.0, **extra: Any) 
 def pod_state(**containers: ContainerState) -> PodState:
     """Returns the state of a pod whose sandbox is up."""
     return PodState(sandbox="up", ips=("10.244.1.2",), started_at=NOW, containers=dict(containers))
+
+
+async def no_image(name: str, _policy: str) -> Image:
+    """A node without images."""
+    raise NoImage(f"image {name} is not available")

@@ -18,7 +18,15 @@ from typing import Any, NoReturn, TypeVar
 from fairlead.net import linux
 from fairlead.node.runtime import zygote
 from fairlead.node.runtime.containerspec import ContainerSpec, Process
-from fairlead.node.runtime.messages import ContainerRecord, Exited, ExitStatus, SandboxRecord, StartContainer, Started
+from fairlead.node.runtime.messages import (
+    ContainerRecord,
+    Exited,
+    ExitStatus,
+    MakeSandbox,
+    SandboxRecord,
+    StartContainer,
+    Started,
+)
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from tests.net.sandbox import TIMEOUT_S, answer, answer_of, enter
 
@@ -169,7 +177,7 @@ def with_zygote(
         async def main() -> R:
             bench = Bench(directory, sock)
             await bench.client.start()
-            os.close(await bench.client.make_sandbox("s", hostname="box", record=SANDBOX))
+            os.close(await bench.client.make_sandbox(MakeSandbox("s", "box", SANDBOX)))
             return await work(bench)
 
         return asyncio.run(main())

@@ -7,7 +7,7 @@ import os
 import random
 import socket
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
@@ -82,7 +82,8 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         image_service=str(paths.image_socket),
         registries_file=str(registries_file()),
         registries=config.registries,
-        single_id=_maps_one_id(),
+        single_id=_mapping().ids == 1,
+        host_namespaces=_mapping().outside == 0,
         kubelet_tls=tls.server(paths.pki, f"node-{name}", require_client=True),
         kubernetes_host=str(network.kubernetes_ip),
         cluster_dns=config.dns_ip,
@@ -99,9 +100,17 @@ def _host_searches(config: ClusterConfig) -> tuple[str, ...]:
     return tuple(read_searches(RESOLV_CONF)) if "host" in config.upstream.split() else ()
 
 
-def _maps_one_id() -> bool:
+class _Mapping(NamedTuple):
+    """The first range of user ids that a user namespace maps."""
+
+    inside: int
+    outside: int
+    ids: int
+
+
+def _mapping() -> _Mapping:
     with open("/proc/self/uid_map", encoding="ascii") as f:
-        return int(f.readline().split()[2]) == 1
+        return _Mapping(*map(int, f.readline().split()))
 
 
 async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.socket) -> None:

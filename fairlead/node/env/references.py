@@ -19,13 +19,22 @@ class RequestedToken:
     expiration_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestedImage:
+    """An image that a volume shows."""
+
+    reference: str
+    policy: str
+
+
 @dataclass(slots=True)
 class References:
-    """Names of config maps and secrets, and tokens."""
+    """Names of config maps and secrets, tokens, and images of volumes."""
 
     config_maps: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     tokens: set[RequestedToken] = field(default_factory=set)
+    images: set[RequestedImage] = field(default_factory=set)
 
     def add_containers(self, pod: Pod) -> None:
         """Adds what the variables of the pod's containers refer to."""

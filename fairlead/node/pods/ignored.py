@@ -49,16 +49,13 @@ _SECURITY: Mapping[str, Asks] = {
 IGNORED: Mapping[type, Mapping[str, Asks]] = {
     PodSpec: {
         "evictionResponders": _any,
-        "hostIPC": _any,
-        "hostPID": _any,
         "hostUsers": lambda value: value is False,
         "os": lambda os: os is not None and os.name == "windows",
         "resourceClaims": _any,
         "runtimeClassName": _any,
         "schedulingGroup": _any,
-        "shareProcessNamespace": _any,
     },
-    PodSecurityContext: {**_SECURITY, "seLinuxChangePolicy": _any, "sysctls": _any},
+    PodSecurityContext: {**_SECURITY, "seLinuxChangePolicy": _any},
     Container: {
         "restartPolicy": _one_of("Never", "OnFailure"),
         "restartPolicyRules": _any,
@@ -90,11 +87,12 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 """The values of each field that ask for something unimplemented, by the type that has the field."""
 
 
-def ignored_fields(pod: Pod, *, kernel_limits: bool) -> list[str]:
+def ignored_fields(pod: Pod, *, kernel_limits: bool, host_namespaces: bool) -> list[str]:
     """Returns the paths of the pod's unimplemented fields, as in the manifest. Without control groups (`kernel_limits`)
-    only memory is limited."""
+    only memory is limited. Only pods of root's clusters may have the node's namespaces."""
     limited = {"cpu", "memory"} if kernel_limits else {"memory"}
-    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited)})
+    host = [f"spec.{name}" for name in ("hostIPC", "hostPID") if getattr(pod.spec, name) and not host_namespaces]
+    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *host})
 
 
 def _limits(pod: Pod, limited: Collection[str]) -> Iterator[str]:

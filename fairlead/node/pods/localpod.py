@@ -8,8 +8,12 @@ from fairlead.api.core.pod.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.tasks import Nursery
+from fairlead.images.registry.credentials import Credential
+from fairlead.node.images.host import Image
+from fairlead.node.images.resolver import ImageRequest
 from fairlead.node.pods import plan
 from fairlead.node.pods.dependencies import Dependencies
+from fairlead.node.pods.pullsecrets import pull_credentials
 from fairlead.node.pods.state import PodState
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes
@@ -35,6 +39,7 @@ class LocalPod:
         self.volumes = PodVolumes(
             self.files,
             client=deps.client,
+            images=self.obtain_image,
             clock=deps.clock,
             allocatable=deps.allocatable,
             masked=deps.settings.hide,
@@ -47,6 +52,20 @@ class LocalPod:
         self.decide = asyncio.Event()
         self.show = asyncio.Event()
         self.nursery = Nursery()
+
+    async def obtain_image(self, name: str, policy: str, container: Container | None = None) -> Image:
+        """Returns an image, pulled if its policy asks for that. Raises NoImage, ConnectionError, StatusError."""
+
+        def pulling() -> None:
+            if container is not None:
+                self.state.of(container.name).waiting = None
+            self.event("Normal", "Pulling", f'Pulling image "{name}"', container)
+            self.changed()
+
+        async def credentials() -> list[dict[str, Credential]]:
+            return await pull_credentials(self.deps.client, self.pod)
+
+        return await self.deps.images.obtain(ImageRequest(name, policy, pulling=pulling, credentials=credentials))
 
     def changed(self) -> None:
         """Decides anew after a change of the state, and reports to the API."""

@@ -9,16 +9,13 @@ from fairlead.api.core.pod.container import Container, EphemeralContainer, Resou
 from fairlead.api.core.pod.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
-from fairlead.images.registry.credentials import Credential
 from fairlead.machinery.values.status import StatusError
 from fairlead.node.cgroups.tree import MemoryInUse
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
-from fairlead.node.images.resolver import ImageRequest
 from fairlead.node.pods import plan
 from fairlead.node.pods.enforcement import ContainerLimits
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.pullsecrets import pull_credentials
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.pods.starting import listening_port, start_message
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
@@ -85,7 +82,7 @@ class ContainerRunner:
             pid_namespace_of = self._target()
             if not local.volumes_ready:
                 await local.prepare()
-            image = await self._image(container)
+            image = await local.obtain_image(container.image, container.imagePullPolicy, container)
             limits = self._limits.prepare(container, local.deps.zygote.new_id())
             message = start_message(local, container, image, action, limits, pid_namespace_of=pid_namespace_of)
         except NoImage as error:
@@ -98,23 +95,6 @@ class ContainerRunner:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
         else:
             await self._launch(message, image, limits.resources)
-
-    async def _image(self, container: Container) -> Image:
-        """Returns the container's image, pulled if its policy asks for that. Raises NoImage, ConnectionError,
-        StatusError."""
-        local, name, state = self._local, container.image, self.state
-
-        def pulling() -> None:
-            state.waiting = None
-            local.event("Normal", "Pulling", f'Pulling image "{name}"', container)
-            local.changed()
-
-        async def credentials() -> list[dict[str, Credential]]:
-            return await pull_credentials(local.deps.client, local.pod)
-
-        return await local.deps.images.obtain(
-            ImageRequest(name, container.imagePullPolicy, pulling=pulling, credentials=credentials)
-        )
 
     async def _launch(self, message: StartContainer, image: Image, resources: ResourceRequirements) -> None:
         zygote = self._local.deps.zygote

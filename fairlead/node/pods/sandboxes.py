@@ -14,7 +14,8 @@ from fairlead.net.model import host_interface
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.nodestatus.ipam import Addresses
 from fairlead.node.pods.hostports import HostPorts
-from fairlead.node.runtime.messages import Sandbox, SandboxRecord
+from fairlead.node.pods.sysctls import sysctls_of
+from fairlead.node.runtime.messages import MakeSandbox, Sandbox, SandboxRecord
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 
@@ -34,6 +35,7 @@ class PodSandboxes:
         log: Log,
     ) -> None:
         self._node_ips = settings.ips
+        self._host_namespaces = settings.host_namespaces
         self._zygote = zygote
         self._attacher = attacher
         self._addresses = addresses
@@ -74,7 +76,15 @@ class PodSandboxes:
         record = SandboxRecord(namespace=meta.namespace, name=meta.name, ips=tuple(ips))
         given = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if host else None
         try:
-            netns = await self._zygote.make_sandbox(meta.uid, hostname=hostname, record=record, netns=given)
+            request = MakeSandbox(
+                meta.uid,
+                hostname,
+                record,
+                sysctls=tuple(sysctls_of(pod)),
+                host_ipc=bool(pod.spec.hostIPC) and self._host_namespaces,
+                share_pids=bool(pod.spec.shareProcessNamespace),
+            )
+            netns = await self._zygote.make_sandbox(request, netns=given)
         finally:
             if given is not None:
                 os.close(given)

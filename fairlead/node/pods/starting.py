@@ -21,7 +21,7 @@ from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Start
 from fairlead.node.runtime.containerspec import ContainerSpec, Process
-from fairlead.node.runtime.messages import ContainerRecord, StartContainer
+from fairlead.node.runtime.messages import ContainerRecord, PidNamespace, StartContainer
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import Fill
 
@@ -56,7 +56,15 @@ def start_message(
             stop_signal=image.stop_signal,
         ),
         pid_namespace_of=pid_namespace_of,
+        pids=_pids(local),
     )
+
+
+def _pids(local: LocalPod) -> PidNamespace:
+    spec = local.pod.spec
+    if spec.shareProcessNamespace:
+        return "pod"
+    return "node" if spec.hostPID and local.deps.settings.host_namespaces else "own"
 
 
 def listening_port(image: Image, process: Process) -> int | None:

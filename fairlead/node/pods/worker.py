@@ -30,6 +30,7 @@ from fairlead.node.pods.runner import ContainerRunner
 from fairlead.node.pods.starting import with_domain
 from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
+from fairlead.node.pods.sysctls import unsafe_sysctl
 from fairlead.node.runtime.messages import Run, Sandbox
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from fairlead.node.volumes.contents import VolumeProblem
@@ -186,12 +187,16 @@ class PodWorker:
 
     async def _set_up(self) -> None:
         local = self._local
+        if unsafe := unsafe_sysctl(local.pod):
+            self._reject("SysctlForbidden", f'forbidden sysctl: "{unsafe}" not allowlisted')
+            return
         try:
             self._deps.sandboxes.reserve_ports(local.pod)
             await local.prepare()
             await self._make_sandbox()
         except PortTaken:
-            self._reject("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+            why = "node(s) didn't have free ports for the requested pod ports"
+            self._reject("NodePorts", f"Predicate NodePorts failed: {why}")
         except VolumeProblem as error:
             self._retry("FailedMount", str(error))
         except (ConnectionError, StatusError) as error:
@@ -212,14 +217,15 @@ class PodWorker:
             self._local.event("Warning", "Ignored", f"Not supported by Fairlead's nodes: {', '.join(news)}")
 
     def _ignored(self, pod: Pod) -> list[str]:
-        return ignored_fields(pod, kernel_limits=self._deps.cgroups is not None)
+        deps = self._deps
+        kernel_limits, host_namespaces = deps.cgroups is not None, deps.settings.host_namespaces
+        return ignored_fields(pod, kernel_limits=kernel_limits, host_namespaces=host_namespaces)
 
-    def _reject(self, predicate: str, why: str) -> None:
+    def _reject(self, reason: str, text: str) -> None:
         """Rejects a pod that cannot run on this node; its owner makes another."""
         local, pod_state = self._local, self._local.state
-        text = f"Predicate {predicate} failed: {why}"
-        pod_state.sandbox, pod_state.reason, pod_state.message = "none", predicate, f"Pod was rejected: {text}"
-        local.event("Warning", predicate, text)
+        pod_state.sandbox, pod_state.reason, pod_state.message = "none", reason, f"Pod was rejected: {text}"
+        local.event("Warning", reason, text)
         local.changed()
 
     def _retry(self, reason: str, message: str) -> None:

@@ -12,12 +12,23 @@ from fairlead.node.runtime.messages import ContainerRecord, ExitStatus, Run, San
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A process that only keeps a process namespace alive."""
+
+    pidfd: int
+    namespace: int
+    """A descriptor of the namespace: a process that others may not look at cannot be entered by its pidfd."""
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """A pod's network, host name and System V objects, kept alive by their descriptors."""
 
     record: SandboxRecord
     fds: tuple[int, ...]
     """The network's first."""
+    pause: Pause | None = None
+    """The first process of a shared process namespace."""
 
 
 class Child:

@@ -11,10 +11,10 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fairlead.net import linux
-from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOSUID, MS_REMOUNT
+from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT
 from fairlead.node.runtime.containerspec import ImageRoot
 
 OPAQUE = "user.overlay.opaque"
@@ -38,16 +38,32 @@ def mount_image(root: ImageRoot, bundle: str) -> None:
 
 
 def mount_overlay(lower: Sequence[str], upper: str, work: str, target: str) -> None:
-    """Mounts an overlay of directories, the lowest first. Names them by descriptors: short, and without the characters
-    that separate options."""
-    fds: list[int] = []
-    try:
-        for path in (*reversed(lower), upper, work):
-            fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))  # noqa: PERF401 -- closed on failure
-        *layers, upper, work = [f"/proc/self/fd/{fd}" for fd in fds]
+    """Mounts an overlay of directories, the lowest first."""
+    with _opened([*reversed(lower), upper, work]) as (*layers, upper, work):
         # volatile: no sync when it ends; what a container writes beside its volumes does not outlive it.
         options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work},userxattr,volatile"
         linux.mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
+
+
+def mount_layers(layers: Sequence[str], target: str) -> None:
+    """Mounts directories, the lowest first, read-only and without execution on one of the host. Raises OSError."""
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    if len(layers) == 1:  # an overlay needs two
+        linux.mount(layers[0], target, None, MS_BIND)
+        linux.mount(None, target, None, MS_REMOUNT | MS_BIND | flags)
+        return
+    with _opened([*reversed(layers)]) as names:
+        linux.mount("overlay", target, "overlay", flags, f"lowerdir={':'.join(names)},userxattr")
+
+
+@contextlib.contextmanager
+def _opened(paths: Sequence[str]) -> Iterator[list[str]]:
+    """Yields names of directories by descriptors: short, and without the characters that separate options."""
+    fds: list[int] = []
+    try:
+        for path in paths:
+            fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))  # noqa: PERF401 -- closed on failure
+        yield [f"/proc/self/fd/{fd}" for fd in fds]
     finally:
         for fd in fds:
             os.close(fd)

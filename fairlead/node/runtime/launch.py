@@ -39,6 +39,20 @@ def merged(spec: ContainerSpec, further: ExecSpec) -> ContainerSpec:
     return replace(spec, process=process)
 
 
+def pause() -> NoReturn:
+    """Stays as the first process of a pod's process namespace, which would end with it. Without rights, and closed to
+    the pod's containers: it is a copy of the zygote."""
+    os.closerange(0, 1 << 20)
+    linux.set_process_name("pause")
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    privilege.bound_capabilities(())
+    privilege.set_capabilities(())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped by the kernel
+    while True:
+        signal.pause()
+
+
 def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
     """Runs `body`, which ends in exec; otherwise reports the error to the zygote."""
     try:

@@ -6,10 +6,12 @@ and notices carry the epoch that the agent's first request (Hello) has set: thos
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fairlead.base.dataclass import dataclass
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
-VERSION = 4
+VERSION = 5
 """The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 
@@ -35,6 +37,10 @@ class ContainerRecord:
     stop_signal: str
 
 
+PidNamespace = Literal["own", "pod", "node"]
+"""The process namespace of a container: a new one, that of its sandbox, or that of the node's own processes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     epoch: int
@@ -48,6 +54,12 @@ class MakeSandbox:
     id: str
     hostname: str
     record: SandboxRecord
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """Kernel parameters of its namespaces: path below /proc/sys, and value."""
+    host_ipc: bool = False
+    """It has the node's System V objects."""
+    share_pids: bool = False
+    """Its containers share a process namespace, whose first process is the zygote's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,8 @@ class StartContainer:
     log_path: str
     record: ContainerRecord
     pid_namespace_of: str = ""
-    """The running container whose processes it shares; empty: it gets a new process namespace."""
+    """The running container whose processes it shares; empty: `pids` says."""
+    pids: PidNamespace = "own"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from fairlead.base.codec import CodecError
 from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
 from fairlead.node.runtime import launch, messages, privilege, wire
-from fairlead.node.runtime.children import Child, Container, Namespaces
+from fairlead.node.runtime.children import Child, Container, Namespaces, Pause
 from fairlead.node.runtime.containerspec import Process
 from fairlead.node.runtime.logfile import LogFile
 from fairlead.node.runtime.messages import Done, Exited, ExitStatus, Failed, OnRunning, Request, Result
@@ -147,17 +147,32 @@ class Zygote:
         descriptor; the network is the given one, if one is given."""
         if make.id in self._sandboxes:
             raise ValueError("sandbox exists")
-        linux.unshare((0 if given else linux.CLONE_NEWNET) | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+        ipc = 0 if make.host_ipc else linux.CLONE_NEWIPC
+        linux.unshare((0 if given else linux.CLONE_NEWNET) | linux.CLONE_NEWUTS | ipc)
         try:
             for fd in given[:1]:
                 linux.setns(fd, linux.CLONE_NEWNET)
             linux.sethostname(make.hostname)
+            for path, value in make.sysctls:
+                linux.put(f"/proc/sys/{path}", value)
             fds = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         finally:
             for fd in self._own:
                 linux.setns(fd)
-        self._sandboxes[make.id] = Namespaces(make.record, fds)
+        self._sandboxes[make.id] = Namespaces(make.record, fds, self._pause() if make.share_pids else None)
         return fds[0]
+
+    def _pause(self) -> Pause:
+        """Starts the first process of a new process namespace."""
+        linux.unshare(linux.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                launch.run_child(launch.pause, self._null)
+            namespace = os.open("/proc/self/ns/pid_for_children", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            linux.setns(self._self, linux.CLONE_NEWPID)
+        return Pause(os.pidfd_open(pid), namespace)
 
     def _remove_sandbox(self, id_: str) -> None:
         """Kills all processes left in the sandbox. The kernel deletes the network after its last descriptor is
@@ -170,7 +185,11 @@ class Zygote:
                 if child.exit is None:
                     os.kill(child.pid, signal.SIGKILL)
                 self._children.pop(child.id)
-        for fd in sandbox.fds:
+        fds = sandbox.fds
+        if sandbox.pause is not None:
+            signal.pidfd_send_signal(sandbox.pause.pidfd, signal.SIGKILL)
+            fds = (*fds, sandbox.pause.pidfd, sandbox.pause.namespace)
+        for fd in fds:
             os.close(fd)
 
     def _container(self, id_: str) -> Container:
@@ -188,17 +207,19 @@ class Zygote:
     def _start(self, number: int, start: messages.StartContainer) -> None:
         if start.id in self._children:
             raise ValueError("container exists")
-        spec, namespaces = start.spec, self._sandboxes[start.sandbox].fds
+        spec, sandbox = start.spec, self._sandboxes[start.sandbox]
         neighbour = self._running(start.pid_namespace_of) if start.pid_namespace_of else None
         log = LogFile(start.log_path, now=self._clock.now)
         ours, theirs = self._stdio(spec.process, stdin=spec.stdin)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            if neighbour is None:
-                linux.unshare(linux.CLONE_NEWPID)
-            else:
+            if neighbour is not None:
                 linux.setns(neighbour.pidfd, linux.CLONE_NEWPID)
-            pid = self._fork(lambda: launch.container(spec, namespaces, theirs, error_w), error_w)
+            elif start.pids == "pod" and sandbox.pause is not None:
+                linux.setns(sandbox.pause.namespace, linux.CLONE_NEWPID)
+            elif start.pids == "own":
+                linux.unshare(linux.CLONE_NEWPID)
+            pid = self._fork(lambda: launch.container(spec, sandbox.fds, theirs, error_w), error_w)
         except OSError:
             for fd in (*ours, error_r):
                 os.close(fd)
@@ -217,7 +238,7 @@ class Zygote:
             record=start.record,
             log=log,
         )
-        container.shares_pids = neighbour is not None
+        container.shares_pids = neighbour is not None or start.pids != "own"
         self._add(container)
         self._outputs.collect(container, ours)
 

@@ -25,7 +25,6 @@ from fairlead.node.runtime.messages import (
     Overflow,
     Request,
     Result,
-    SandboxRecord,
     StartContainer,
     Started,
     Welcome,
@@ -95,10 +94,9 @@ class ZygoteClient:
         assert self._gone is not None
         await asyncio.shield(self._gone)
 
-    async def make_sandbox(self, id_: str, *, hostname: str, record: SandboxRecord, netns: int | None = None) -> int:
+    async def make_sandbox(self, request: messages.MakeSandbox, netns: int | None = None) -> int:
         """Makes new namespaces, but for the network if one is given; returns the network namespace, which the caller
         must close."""
-        request = messages.MakeSandbox(id_, hostname, record)
         return (await self._ask(request, Done, () if netns is None else (netns,)))[1][0]
 
     async def netns(self, id_: str) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fairlead.api.core.pod.volume_projected import KeyToPath
-from fairlead.base.dataclass import dataclass
-from fairlead.node.env.references import ConfigData, RequestedToken
+from fairlead.base.dataclass import dataclass, field
+from fairlead.node.env.references import ConfigData, RequestedImage, RequestedToken
 
 _DEFAULT_MODE = 0o644
 
@@ -32,6 +32,8 @@ class VolumeSources:
     data: ConfigData
     tokens: Mapping[RequestedToken, str]
     allocatable: Mapping[str, str]
+    images: Mapping[RequestedImage, Sequence[str]] = field(default_factory=dict)
+    """The directories of each image's layers, the lowest first."""
 
 
 def mode_of(mode: int | None) -> int:

@@ -48,7 +48,9 @@ class VolumePlugin:
     set_up: Callable[[Any, VolumeSite], str]
     """Makes or refreshes the volume; returns its root on the host. Raises VolumeProblem, OSError."""
     from_api: bool = False
-    """Its files follow the API as long as the pod runs, and containers may not write them."""
+    """Its files follow the API as long as the pod runs."""
+    read_only: bool = False
+    """Containers may not write the files, whatever the manifest says."""
     add_references: AddReferences = no_references
     host_path_type: Callable[[Any], str | None] = lambda _source: None
     """The type of a path on the host that each mount checks anew; None: the volume is the pod's own."""
@@ -73,4 +75,4 @@ def api_volume(
     def set_up(source: Any, site: VolumeSite) -> str:
         return write_volume(site.root, files(source, site.pod, site.sources), stamp=site.stamp, group=site.group)
 
-    return VolumePlugin(field=field, set_up=set_up, from_api=True, add_references=references)
+    return VolumePlugin(field=field, set_up=set_up, from_api=True, read_only=True, add_references=references)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +20,8 @@ from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import expand
-from fairlead.node.env.references import ConfigData, References, RequestedToken
+from fairlead.node.env.references import ConfigData, References, RequestedImage, RequestedToken
+from fairlead.node.images.host import Image, NoImage
 from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.safepath import PathProblem
@@ -34,6 +35,8 @@ from fairlead.storage.podclaims import PodClaim, claims_of
 if TYPE_CHECKING:
     from fairlead.node.volumes.claimed import ClaimedVolume
 
+ObtainImage = Callable[[str, str], Awaitable[Image]]
+"""Returns an image by its name and pull policy, pulled if needed. Raises NoImage, ConnectionError, StatusError."""
 _RENEW_AT = 0.8
 """The part of a token's lifetime after which a new one is requested."""
 
@@ -65,11 +68,12 @@ def references_of(pod: Pod) -> References:
 class PodVolumes:
     """The fetched sources of a pod's volumes, and the volumes' paths."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one for each source of volumes
         self,
         files: PodFiles,
         *,
         client: Client,
+        images: ObtainImage,
         clock: Clock,
         allocatable: Mapping[str, str],
         masked: Sequence[str],
@@ -78,6 +82,7 @@ class PodVolumes:
         self.data = ConfigData()
         self._files = files
         self._client = client
+        self._obtain_image = images
         self._clock = clock
         self._allocatable = allocatable
         self._masked = masked
@@ -85,19 +90,22 @@ class PodVolumes:
         self._claimed: dict[str, ClaimedVolume | VolumeProblem] = {}
         """The volumes of claims by the volume's name in the pod, or why they cannot be mounted."""
         self._tokens: dict[RequestedToken, IssuedToken] = {}
+        self._images: dict[RequestedImage, Sequence[str]] = {}
         self._roots: dict[str, str] = {}
         """Paths on the host, by the volume's name."""
         self._given: set[str] = set()
         """Names of the volumes whose files the pod's group has."""
 
     async def fetch(self, pod: Pod) -> None:
-        """Fetches config maps, secrets and tokens. Raises ConnectionError, and StatusError but for 404."""
+        """Fetches config maps, secrets, tokens and images. Raises VolumeProblem, ConnectionError, and StatusError but
+        for 404."""
         references, namespace = references_of(pod), pod.metadata.namespace
         await asyncio.gather(
             *(self._fetch_map(name, namespace) for name in sorted(references.config_maps)),
             *(self._fetch_secret(name, namespace) for name in sorted(references.secrets)),
             *(self._fetch_token(pod, token) for token in references.tokens),
             *(self._fetch_claimed(pod, found) for found in claims_of(pod)),
+            *(self._fetch_image(image) for image in references.images - self._images.keys()),
         )
 
     async def _fetch_claimed(self, pod: Pod, found: PodClaim) -> None:
@@ -109,6 +117,17 @@ class PodVolumes:
             self._claimed[found.volume] = await fetch_claimed(self._client, pod, found, directories=self._directories)
         except VolumeProblem as error:
             self._claimed[found.volume] = error
+
+    async def _fetch_image(self, requested: RequestedImage) -> None:
+        """Pulls an image once for each pod: a volume keeps the files that it has."""
+        try:
+            image = await self._obtain_image(requested.reference, requested.policy)
+        except NoImage as error:
+            raise VolumeProblem(f"cannot mount image {requested.reference}: {error}") from error
+        if image.layers is None:
+            text = "is a program of this machine, which cannot be a volume: load or pull an image of this name"
+            raise VolumeProblem(f"image {requested.reference} {text}")
+        self._images[requested] = image.layers
 
     async def _fetch_map(self, name: str, namespace: str) -> None:
         try:
@@ -206,7 +225,7 @@ class PodVolumes:
         site = VolumeSite(
             pod=pod,
             root=self._files.volume(volume.name),
-            sources=VolumeSources(self.data, tokens, self._allocatable),
+            sources=VolumeSources(self.data, tokens, self._allocatable, self._images),
             stamp=f"{self._clock.now():.6f}",
             masked_paths=self._masked,
         )
@@ -224,7 +243,7 @@ class PodVolumes:
             mount = Mount(
                 source=root,
                 destination=volume_mount.mountPath,
-                read_only=bool(volume_mount.readOnly) or plugin.from_api or self._is_read_only(volume_mount.name),
+                read_only=bool(volume_mount.readOnly) or plugin.read_only or self._is_read_only(volume_mount.name),
                 sub_path=expand(volume_mount.subPathExpr, env) if volume_mount.subPathExpr else volume_mount.subPath,
                 host_path_type=plugin.host_path_type(source),
             )

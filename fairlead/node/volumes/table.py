@@ -11,6 +11,7 @@ from fairlead.node.volumes.plugins.configmap import CONFIG_MAP_VOLUME
 from fairlead.node.volumes.plugins.downwardapi import DOWNWARD_API_VOLUME
 from fairlead.node.volumes.plugins.emptydir import EMPTY_DIR_VOLUME
 from fairlead.node.volumes.plugins.hostpath import HOST_PATH_VOLUME
+from fairlead.node.volumes.plugins.image import IMAGE_VOLUME
 from fairlead.node.volumes.plugins.projected import PROJECTED_VOLUME
 from fairlead.node.volumes.plugins.secret import SECRET_VOLUME
 
@@ -21,6 +22,7 @@ VOLUME_PLUGINS = (
     SECRET_VOLUME,
     PROJECTED_VOLUME,
     DOWNWARD_API_VOLUME,
+    IMAGE_VOLUME,
 )
 CLAIMED = ("persistentVolumeClaim", "ephemeral")
 """Volumes of claims, which are mounted as their PersistentVolumes say (`claimed`)."""

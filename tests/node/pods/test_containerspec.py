@@ -31,7 +31,7 @@ from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes
 from fairlead.runtime.fake import FakeClient
-from tests.node.makers import NOW, pod, running
+from tests.node.makers import NOW, no_image, pod, running
 
 SETTINGS = NodeSettings(
     name="node1",
@@ -172,7 +172,9 @@ def test_a_sub_path_is_made_of_the_containers_environment(tmp_path: Path) -> Non
     )
     clock, ids = FakeClock(), RandomIds(random.Random(1))
     files = PodFiles(str(tmp_path), made.metadata)
-    volumes = PodVolumes(files, client=FakeClient(clock=clock, ids=ids), clock=clock, allocatable={}, masked=())
+    volumes = PodVolumes(
+        files, client=FakeClient(clock=clock, ids=ids), images=no_image, clock=clock, allocatable={}, masked=()
+    )
     volumes.set_up(made)
     (mount,) = volumes.mounts_of(made, made.spec.containers[0], {"POD": "p-1"})
     assert (mount.source, mount.destination, mount.sub_path) == (files.volume("v"), "/logs", "p-1/log")

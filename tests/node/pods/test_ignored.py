@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.volume import Volume
 from fairlead.node.pods.ignored import IGNORED, ignored_fields
@@ -66,11 +67,16 @@ HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_act
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
 DEBUG = "node/pods/test_ephemeral.py::test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not"
 TYPED = "node/pods/test_ephemeral.py::test_a_debugger_on_a_terminal_is_attached_to"
+CLAIM = "node/volumes/test_claimed.py::test_a_claim_that_is_not_bound_keeps_its_pod_waiting"
+NAMESPACES = "cluster/test_namespaces.py"
 HOST_PATH = f"{FILES}::test_each_host_path_type_is_checked"
 
 ACTED_ON: dict[str, str | dict[str, str]] = {
     "PodSpec": {
         "containers": f"{PLAN}::test_all_containers_start_at_once",
+        "hostIPC": f"{NAMESPACES}::test_a_pod_of_root_has_the_nodes_processes_and_objects",
+        "hostPID": f"{NAMESPACES}::test_a_pod_of_root_has_the_nodes_processes_and_objects",
+        "shareProcessNamespace": f"{NAMESPACES}::test_containers_share_their_processes",
         "activeDeadlineSeconds": f"{PLAN}::test_a_pod_past_its_deadline_fails",
         "affinity": AFFINITY,
         "automountServiceAccountToken": ACCOUNT,
@@ -184,6 +190,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "service": f"{GRPC}::test_a_service_that_serves_is_healthy",
     },
     "ContainerPort": PORTS,
+    "PersistentVolumeClaimVolumeSource": CLAIM,
     "ContainerResizePolicy": "cluster/test_limits.py::test_a_policy_says_that_a_resize_restarts_the_container",
     "ResourceRequirements": {
         "limits": "cluster/test_limits.py::test_a_container_that_takes_more_than_its_limit_is_killed_for_it",
@@ -198,7 +205,10 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "runAsUser": USERS,
     },
     "Capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
+    "Sysctl": f"{NAMESPACES}::test_safe_parameters_are_set_and_others_are_refused",
+    "ImageVolumeSource": f"{NAMESPACES}::test_an_image_is_a_volume_that_cannot_be_written",
     "PodSecurityContext": {
+        "sysctls": f"{NAMESPACES}::test_safe_parameters_are_set_and_others_are_refused",
         "fsGroup": USERS,
         "runAsGroup": USERS,
         "runAsNonRoot": NO_ROOT,
@@ -248,7 +258,10 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "configMap": MAPS,
         "downwardAPI": FROM_API,
         "emptyDir": MEMORY,
+        "ephemeral": CLAIM,
         "hostPath": HOST_PATH,
+        "image": f"{NAMESPACES}::test_an_image_is_a_volume_that_cannot_be_written",
+        "persistentVolumeClaim": CLAIM,
         "projected": PROJECTED,
         "secret": MODES,
     },
@@ -301,6 +314,7 @@ MEANINGLESS: dict[str, dict[str, str]] = {
         "supplementalGroupsPolicy": "images bring no groups of their own",
     },
     "ObjectFieldSelector": {"apiVersion": "v1 is the only one"},
+    "EphemeralVolumeSource": {"volumeClaimTemplate": "a controller makes the claim"},
 }
 """There is nothing to do for these, and why."""
 
@@ -392,21 +406,24 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
             containers=[container],
             initContainers=[init, init | {"name": "j", "restartPolicy": "OnFailure"}],
             volumes=volumes,
-            shareProcessNamespace=True,
-            securityContext={"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]},
+            hostPID=True,
         ),
         kernel_limits=False,
+        host_namespaces=False,
     )
     assert found == [
         "spec.containers[0].resources.limits[cpu]",
         "spec.containers[0].securityContext.allowPrivilegeEscalation",
         "spec.containers[0].securityContext.seccompProfile",
         "spec.containers[0].volumeMounts[1].mountPropagation",
+        "spec.hostPID",
         "spec.initContainers[1].restartPolicy",
-        "spec.securityContext.sysctls",
-        "spec.shareProcessNamespace",
         "spec.volumes[0].emptyDir.sizeLimit",
     ]
+
+
+def named(pod: Pod) -> list[str]:
+    return ignored_fields(pod, kernel_limits=True, host_namespaces=True)
 
 
 def test_nothing_is_named_of_a_plain_pod_or_of_what_is_so_anyway() -> None:
@@ -417,4 +434,4 @@ def test_nothing_is_named_of_a_plain_pod_or_of_what_is_so_anyway() -> None:
         "preemptionPolicy": "PreemptLowerPriority",
         "securityContext": {"seccompProfile": {"type": "Unconfined"}},
     }
-    assert ignored_fields(pod(), kernel_limits=True) == ignored_fields(pod(**quiet), kernel_limits=True) == []
+    assert named(pod()) == named(pod(**quiet)) == []

@@ -13,7 +13,7 @@ import pytest
 
 from fairlead.node.runtime import wire
 from fairlead.node.runtime.containerspec import ConsoleSize, ExecSpec, Mount, User
-from fairlead.node.runtime.messages import Exited, ExitStatus, Inventory, ListAll, Request, Sandbox
+from fairlead.node.runtime.messages import Exited, ExitStatus, Inventory, ListAll, MakeSandbox, Request, Sandbox
 from fairlead.node.runtime.zygoteclient import ZygoteError
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import SANDBOX, Bench, fork_zygote, in_sandbox, read, single_id, with_zygote, write
@@ -225,7 +225,7 @@ def test_a_new_agent_finds_what_runs_and_is_not_confused_by_answers_to_the_old_o
         async def old() -> None:
             bench = Bench(directory, sock)
             await bench.client.start()
-            os.close(await bench.client.make_sandbox("s", hostname="box", record=SANDBOX))
+            os.close(await bench.client.make_sandbox(MakeSandbox("s", "box", SANDBOX)))
             await bench.start("a", "sleep", "60")
             await bench.start("b", "true")
             for _ in range(50):  # unread when it dies

@@ -26,7 +26,7 @@ from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes, check_mount
 from fairlead.node.volumes.usage import measure
 from fairlead.runtime.fake import FakeClient
-from tests.node.makers import pod
+from tests.node.makers import no_image, pod
 
 
 def pod_with(source: dict[str, Any], **mount: Any) -> Pod:
@@ -67,6 +67,7 @@ class Node:
         volumes = PodVolumes(
             PodFiles(str(self.root), p.metadata),
             client=self.client,
+            images=no_image,
             clock=self._clock,
             allocatable={},
             masked=(str(self.root),),

@@ -19,7 +19,7 @@ from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes, refreshed
 from fairlead.node.volumes.table import CLAIMED, SUPPORTED
 from fairlead.runtime.fake import FakeClient
-from tests.node.makers import pod
+from tests.node.makers import no_image, pod
 
 SOURCES: dict[str, dict[str, Any]] = {
     "emptyDir": {},
@@ -29,6 +29,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "projected": {"sources": [{"configMap": {"name": "m"}}]},
     "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},
 }
+MOUNTED = {"image"}
+"""Types that need a mount: tests/cluster/test_namespaces.py."""
 FROM_API = {"configMap", "secret", "projected", "downwardAPI"}
 
 
@@ -36,7 +38,7 @@ def test_every_type_is_declared_once_and_is_a_field_of_the_api() -> None:
     assert len(set(SUPPORTED)) == len(SUPPORTED)
     assert set(SUPPORTED) <= set(Volume.__struct_fields__)
     assert {projection.field for projection in PROJECTIONS} <= set(VolumeProjection.__struct_fields__)
-    assert SOURCES.keys() == set(SUPPORTED) - set(CLAIMED), "this module tests every type"
+    assert SOURCES.keys() | MOUNTED == set(SUPPORTED) - set(CLAIMED), "this module tests every type but those"
 
 
 @pytest.mark.parametrize("field", SOURCES)
@@ -46,7 +48,12 @@ def test_volumes_from_the_api_are_refreshed_and_read_only_and_others_are_neither
     clock = FakeClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     volumes = PodVolumes(
-        PodFiles(str(tmp_path), p.metadata), client=client, clock=clock, allocatable={}, masked=("/nothing",)
+        PodFiles(str(tmp_path), p.metadata),
+        client=client,
+        images=no_image,
+        clock=clock,
+        allocatable={},
+        masked=("/nothing",),
     )
     volumes.data.config_maps["m"] = ConfigMap(data={"k": "v"})
     volumes.data.secrets["s"] = Secret(data={"k": "dg=="})
@@ -63,5 +70,5 @@ def test_a_volume_without_a_source_is_an_empty_dir(tmp_path: Path) -> None:
     clock = FakeClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     files = PodFiles(str(tmp_path), p.metadata)
-    PodVolumes(files, client=client, clock=clock, allocatable={}, masked=()).set_up(p)
+    PodVolumes(files, client=client, images=no_image, clock=clock, allocatable={}, masked=()).set_up(p)
     assert Path(files.volume("v")).is_dir()

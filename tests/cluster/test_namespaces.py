@@ -1,0 +1,121 @@
+"""Namespaces and kernel parameters of Pods, and images as volumes, for root and an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import RUNNERS, free_port, new_cluster, until
+from tests.cluster.test_sets import Kubectl
+from tests.images.imagemaker import build, docker_archive, entry, tar_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
+
+SLEEP = ["sleep", "1000000"]
+
+
+@pytest.fixture(scope="module", params=sorted(RUNNERS))
+def kubectl(request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    with new_cluster(request.param) as cluster:
+        cluster.up("--api-port", str(free_port()), "--registries", "none")
+        yield Kubectl(cluster)
+
+
+def is_root(kubectl: Kubectl) -> bool:
+    return not kubectl.cluster.runner.prefix
+
+
+def make(kubectl: Kubectl, name: str, *containers: str, wait: bool = True, **spec: Any) -> None:
+    made = [{"name": one, "image": "busybox", "command": SLEEP} for one in containers or ("main",)]
+    for container, more in zip(made, spec.pop("more", [{}] * len(made)), strict=True):
+        container |= more
+    body = {"terminationGracePeriodSeconds": 0, "containers": made} | spec
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
+    kubectl("apply -f -", json.dumps(pod))
+    if wait:
+        kubectl(f"wait --for=condition=Ready pod/{name} --timeout=60s")
+
+
+def execute(kubectl: Kubectl, name: str, script: str, *, container: str = "main") -> str:
+    return kubectl.run(["exec", name, "-c", container, "--", "sh", "-c", script])
+
+
+def status(kubectl: Kubectl, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = kubectl.cluster.access().call("GET", f"/api/v1/namespaces/default/pods/{name}")["status"]
+    return found
+
+
+def test_containers_share_their_processes(kubectl: Kubectl) -> None:
+    make(kubectl, "shared", "one", "two", shareProcessNamespace=True)
+    listed = execute(kubectl, "shared", "ps -o pid,comm,args", container="one")
+    assert listed.count("sleep 1000000") == 2
+    assert listed.splitlines()[1].split()[:2] == ["1", "pause"]
+    execute(kubectl, "shared", "kill -9 $(pgrep -n sleep)", container="one")
+
+    def restarted() -> Any:
+        found = status(kubectl, "shared")["containerStatuses"]
+        return sorted(one["restartCount"] for one in found) == [0, 1] and all(one["ready"] for one in found)
+
+    until("one container was started again", restarted)
+    assert execute(kubectl, "shared", "pgrep sleep | wc -l", container="one").strip() == "2"
+    # The first process is the node's: its files and its memory stay closed.
+    script = "ls /proc/1/root/ 2>/dev/null | wc -l; ls /proc/1/fd 2>/dev/null | wc -l"
+    assert execute(kubectl, "shared", script, container="one") == "0\n0\n"
+
+
+def test_a_pod_of_root_has_the_nodes_processes_and_objects(kubectl: Kubectl) -> None:
+    make(kubectl, "seeing", hostPID=True, hostIPC=True)
+    count = int(execute(kubectl, "seeing", "ls -d /proc/[0-9]* | wc -l"))
+    make(kubectl, "plain")
+    namespace = "readlink /proc/self/ns/ipc"
+    same = execute(kubectl, "seeing", namespace) == execute(kubectl, "plain", namespace)
+    events = kubectl("get events --field-selector involvedObject.name=seeing,reason=Ignored -o wide")
+    if is_root(kubectl):
+        assert count > 5
+        assert "hostPID" not in events
+        execute(kubectl, "seeing", "pgrep -f agent")
+    else:
+        assert count < 5
+        assert "spec.hostIPC" in events
+        assert "spec.hostPID" in events
+    assert not same
+    kubectl("delete pod seeing --wait=true")
+
+
+def test_safe_parameters_are_set_and_others_are_refused(kubectl: Kubectl) -> None:
+    names = {"kernel.shm_rmid_forced": "1", "net.ipv4.ip_local_port_range": "5000 5100", "net/ipv4/tcp_syncookies": "0"}
+    sysctls = [{"name": name, "value": value} for name, value in names.items()]
+    make(kubectl, "tuned", securityContext={"sysctls": sysctls})
+    files = "kernel/shm_rmid_forced net/ipv4/ip_local_port_range net/ipv4/tcp_syncookies"
+    assert execute(kubectl, "tuned", f"cd /proc/sys; cat {files}").split() == ["1", "5000", "5100", "0"]
+    make(kubectl, "refused", wait=False, securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]})
+    found = until("it is refused", lambda: (s := status(kubectl, "refused"))["phase"] == "Failed" and s)
+    assert found["reason"] == "SysctlForbidden"
+    assert found["message"] == 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'
+
+
+def test_an_image_is_a_volume_that_cannot_be_written(kubectl: Kubectl) -> None:
+    layers = [tar_of(entry("data/a", "first\n"), entry("data/b", "below\n")), tar_of(entry("data/b", "above\n"))]
+    archive = docker_archive([(build(layers), ["example.com/data:1"]), (build(layers[:1]), ["example.com/one:1"])])
+    runner = kubectl.cluster.runner
+    command = runner.command("image", "load", "-")
+    done = subprocess.run(command, env=runner.environment, input=archive, capture_output=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr.decode()
+    volumes = [{"name": n, "image": {"reference": f"example.com/{n}:1"}} for n in ("data", "one")]
+    mounts = [
+        {"name": "data", "mountPath": "/data"},
+        {"name": "one", "mountPath": "/one"},
+        {"name": "data", "mountPath": "/sub", "subPath": "data"},
+    ]
+    make(kubectl, "filled", volumes=volumes, more=[{"volumeMounts": mounts}])
+    script = "cat /data/data/a /data/data/b /one/data/b /sub/b; touch /data/x /one/x 2>&1 | grep -c Read-only"
+    assert execute(kubectl, "filled", script) == "first\nabove\nbelow\nabove\n2\n"
+    make(kubectl, "lacking", wait=False, volumes=[{"name": "v", "image": {"reference": "example.com/missing:1"}}])
+    until(
+        "the event is there",
+        lambda: "example.com/missing:1" in kubectl("get events --field-selector reason=FailedMount"),
+    )
