@@ -155,12 +155,16 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert (code, "usage: " in out) == (0, True)
 
 
+REQUIRED = {"trace": ("pod/a", "svc/b")}
+"""The words that a command cannot do without."""
+
+
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS if command.cluster is not None])
 def test_every_command_that_is_about_a_cluster_takes_its_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome([command, "--help"], capsys)
     assert code == 0
     assert "--name" in out
-    assert parse([command, "--name", "x"]).name == "x"
+    assert parse([command, "--name", "x", *REQUIRED.get(command, ())]).name == "x"
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS if command.cluster is None])
