@@ -19,8 +19,9 @@ from fairlead.proxy.nftables.rules import TABLE
 _RECENT = Path("/proc/thread-self/net/xt_recent")
 
 
-def read_rules(family: Family) -> NodeText:
-    """Returns the rules of the family. Raises KernelError."""
+def read_rules(family: Family, *, variant: str = "") -> NodeText:
+    """Returns the rules of the family. `variant`: the programs of iptables to use, `nft` or `legacy`; empty: the
+    machine's. Raises KernelError."""
     kernel = NftKernel(numeric=False)
     try:
         if _has_table(family):
@@ -29,7 +30,7 @@ def read_rules(family: Family) -> NodeText:
         pass
     finally:
         kernel.close()
-    return _iptables(family)
+    return _iptables(family, variant)
 
 
 def _has_table(family: Family) -> bool:
@@ -40,9 +41,9 @@ def _has_table(family: Family) -> bool:
         sock.close()
 
 
-def _iptables(family: Family) -> NodeText:
+def _iptables(family: Family, variant: str) -> NodeText:
     try:
-        tables = IptablesKernel(family.table)
+        tables = IptablesKernel(family.table, kind=variant)
     except KernelError:
         return NodeText("", family.name)
     try:

@@ -18,6 +18,8 @@ from fairlead.net.trace import Dice, Packet, Step, Trace, explore
 from fairlead.proxy.inspection.owners import Owner, describe
 from fairlead.proxy.inspection.ruleset import RuleSet
 from fairlead.proxy.inspection.world import NodeRules, Source, World, family_of
+from fairlead.proxy.iptables.rules import PROXY_FIREWALL
+from fairlead.proxy.nftables.rules import DROP
 
 Kind = Literal["pod", "node", "outside", "refused", "dropped", "unknown"]
 """`pod`, `node`: delivered to a process there, if one listens. `outside`: leaves the cluster. `unknown`: the node's
@@ -166,12 +168,11 @@ class _Walk:
         return self._end(kind, packet, node.name, self._reason(trace))
 
     def _reason(self, trace: Trace) -> str:
-        service, looked = self._service, {one.set_name for step in trace.rules for one in step.lookups}
-        text = " ".join(f"{step.chain} {step.rule}" for step in trace.rules)
+        service, last = self._service, trace.rules[-1]
         name = f"Service {service.service}" if service.service else f"{self._first.target} port {self._first.port}"
-        if "allowed" in looked or "KUBE-PROXY-FIREWALL" in text:
+        if "@allowed" in last.rule or last.chain == PROXY_FIREWALL:
             return f"{name} does not allow clients from {self._first.source} (loadBalancerSourceRanges)"
-        if "drop_all" in text or "has no local endpoints" in text:
+        if last.chain == DROP.name or "has no local endpoints" in last.rule:
             return f"{name} keeps traffic on its node, and no endpoint is there"
         if service.service:
             return f"{name} has no endpoints for port {service.port}"
