@@ -12,6 +12,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from fairlead.cmd.process.inspecting import Inspected, Inspector
     from fairlead.net.family import Family
+    from fairlead.proxy.inspection.live import Comparison
     from fairlead.proxy.inspection.tracing import TraceResult
 
 _SETTLE_S, _TRIES = 0.2, 5
@@ -29,6 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", choices=["tcp", "udp", "sctp"], default="", help="default: the port's, or tcp")
     parser.add_argument("--family", choices=["ipv4", "ipv6"], default="", help="default: the first of the destination")
     parser.add_argument("--plan", action="store_true", help="follow only the planned rules; read no kernel")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="also send one real packet, and compare its way with connection tracking and the kernel's own trace",
+    )
     parser.add_argument("--all", action="store_true", help="show the way to each end, not one of each kind")
     parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: text)")
     parser.epilog = (
@@ -40,17 +46,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from fairlead.cmd.process.inspecting import Inspector
 
+    if args.live and args.plan:
+        raise UsageError("--live compares a packet with the kernels' rules: leave out --plan")
     inspector = Inspector(args.name)
     inspected, result = _traced(inspector, args)
+    from fairlead.proxy.inspection import live
     from fairlead.proxy.inspection.report import render
     from fairlead.proxy.inspection.tracing import as_tree
 
     world = inspected.world
+    sent = _send(inspector, result) if args.live else None
     if args.output == "json":
-        print(json.dumps(as_tree(result, world), indent=2, ensure_ascii=False))
+        tree = as_tree(result, world) | ({"live": live.as_tree(sent)} if sent else {})
+        print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
         print(render(result, world, every=args.all))
-    return exit_code(result)
+        print("\n".join(["", *live.render(sent)]) if sent else "", end="\n" if sent else "")
+    return 1 if sent is not None and not sent.agrees else exit_code(result)
+
+
+def _send(inspector: Inspector, result: TraceResult) -> Comparison:
+    """Sends the packet to the first address. Raises CommandError."""
+    from fairlead.proxy.inspection.live import compare
+
+    if not result.destination.addresses:
+        raise CommandError(f"{result.destination.label} has no address to send to: {result.destination.note}")
+    if result.protocol == "sctp":
+        raise CommandError("--live sends TCP and UDP alone")
+    address, port = result.destination.addresses[0]
+    pod = bool(result.sender.link)
+    observed = inspector.send(result.sender, pod, address, port, result.protocol)
+    return compare(result.ends, observed)
 
 
 def exit_code(result: TraceResult) -> int:

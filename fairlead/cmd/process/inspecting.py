@@ -12,11 +12,14 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.innodes import in_nodes
+from fairlead.cmd.process.innodes import Tree, in_namespaces, in_nodes
+from fairlead.cmd.process.nodeentry import holder
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 if TYPE_CHECKING:
     from fairlead.cmd.wiring.inspection import ClusterObjects, Texts
+    from fairlead.proxy.inspection.live import Observed
+    from fairlead.proxy.inspection.walk import Sender
     from fairlead.proxy.inspection.world import World
 
 
@@ -47,6 +50,39 @@ class Inspector:
         if chosen and chosen not in names:
             raise UsageError(f'there is no node "{chosen}": the cluster has {", ".join(names)}')
         return [chosen] if chosen else names
+
+    def send(self, sender: Sender, pod: bool, address: str, port: int, protocol: str) -> Observed:
+        """Sends one packet and returns what was seen of it. Raises CommandError."""
+        from fairlead.cmd.process.podsockets import process_at
+        from fairlead.cmd.process.sending import open_namespace, send
+        from fairlead.net.conntrack.entries import Entry
+        from fairlead.proxy.inspection.live import Observed
+
+        if pod:
+            pid = process_at(self.run, sender.address)
+        elif sender.node:
+            pid = holder(self.run, sender.node)
+        else:
+            pid = self._outside_pid(sender)
+        if not pid:
+            raise CommandError(f"no process of this machine has the address {sender.address}: cannot send from there")
+        nodes = {name: open_namespace(holder(self.run, name)) for name in self.nodes()}
+        origin = open_namespace(pid)
+
+        def work(_: str) -> Tree:
+            return send(origin, nodes, source=sender.address, target=address, port=port, protocol=protocol)
+
+        tree = in_namespaces({"": holder(self.run, None)}, work)[""]
+        entries = {node: Entry(*fields) for node, fields in tree.get("entries", {}).items()}
+        met = {n: None if found is None else [(t, c) for t, c in found] for n, found in tree.get("met", {}).items()}
+        return Observed(tree["outcome"], tree["detail"], sender.address, tree.get("source_port", 0), entries, met)
+
+    def _outside_pid(self, sender: Sender) -> int:
+        """Returns a process on the fabric, outside of all nodes, if the sender is there."""
+        network = self.config.network()
+        gateways = {str(network.gateway), *([str(network.six.gateway)] if network.six else [])}
+        component = next((one for one in self.run.components if not one.node and one.name == "control-plane"), None)
+        return component.pid if component is not None and sender.address in gateways else 0
 
     def generations(self, node: str = "") -> dict[str, int] | None:
         """Returns a number for each node that changes with every change of its rules; None if the kernel lacks such a

@@ -30,6 +30,11 @@ def listening_sockets(run: Run, pods: Mapping[str, Sequence[str]]) -> dict[str, 
     return found
 
 
+def process_at(run: Run, address: str) -> int:
+    """Returns a process of the cluster whose network namespace has the address; 0 if there is none."""
+    return next((pid for pid in _descendants(run.pid) if address in _addresses(pid)), 0)
+
+
 def _sockets(pid: int) -> Iterator[Listener]:
     for file, protocol in FILES:
         yield from parse(_read(pid, f"net/{file}"), protocol)

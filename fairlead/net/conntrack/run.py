@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from fairlead.net.conntrack.entries import EndOfEntries, Entry, decode, request
 from fairlead.net.conntrack.model import EndOfDump, Flow, decode_ack, decode_flows, delete_request, dump_request
 from fairlead.net.errors import KernelError
 
@@ -54,6 +55,22 @@ class Conntrack:
             if code:
                 raise OSError(code, os.strerror(code)) from None
         return flows
+
+    def entries(self, family: str = "ip") -> list[Entry]:
+        """Returns the entries of all protocols. Raises ConntrackError."""
+        self._seq += 1
+        found: list[Entry] = []
+        try:
+            self._socket.send(request(self._seq, family))
+            while True:
+                for entry in decode(self._socket.recv(_RECEIVE)):
+                    found.append(entry)  # noqa: PERF402 -- what came before the end of the dump is kept
+        except EndOfEntries as end:
+            if end.args[0]:
+                raise ConntrackError(f"cannot read the tracked connections: {os.strerror(end.args[0])}") from None
+        except OSError as e:
+            raise ConntrackError(f"cannot read the tracked connections: {e.strerror}") from e
+        return found
 
     def _drop(self, flow: Flow) -> bool:
         self._seq += 1
