@@ -1,4 +1,4 @@
-"""`trace` on every case of the traffic contract: by the plan, by the rules that a kernel has, and by real packets."""
+"""Traces of every case of the traffic contract: by the plan, by the rules that a kernel has, and by real packets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`trace` on random worlds: it finds what the Services' fields demand, and what a kernel's rules and packets do.
+"""Traces of random worlds find what the Services' fields demand, and what a kernel's rules and packets do.
 
 FAIRLEAD_TEST_TRACE_WORLDS sets the number of worlds for the plan (default 1000); a kernel gets a twentieth of them.
 """

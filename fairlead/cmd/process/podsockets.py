@@ -31,7 +31,7 @@ def listening_sockets(run: Run, pods: Mapping[str, Sequence[str]]) -> dict[str, 
 
 
 def process_at(run: Run, address: str) -> int:
-    """Returns a process of the cluster whose network namespace has the address; 0 if there is none."""
+    """Returns a process of the cluster whose network namespace has the address; 0 if none has it."""
     return next((pid for pid in _descendants(run.pid) if address in _addresses(pid)), 0)
 
 

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     target: str
     target_port: int
     reply_source: str
-    """The endpoint: where the packets go, after a translation."""
+    """The endpoint: the destination after a translation."""
     reply_source_port: int
     reply_target: str
     """The address by which the endpoint knows the sender."""

@@ -1,6 +1,6 @@
 """The kernel's own trace of packets through nf_tables (linux/netfilter/nf_tables.h, NFT_MSG_TRACE).
 
-A table of its own sets `nftrace` on the first packet of a connection, before all other rules; the kernel then sends a
+A separate table sets `nftrace` on the first packet of a connection, before all other rules; the kernel then sends a
 message for each rule that the packet matches. Rules of `iptables` count too if they are kept in nf_tables.
 """
 

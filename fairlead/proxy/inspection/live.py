@@ -23,7 +23,7 @@ _OUTCOMES = {"refused": ("refused", "unreachable"), "dropped": ("silent", "unrea
 
 
 class Observed(NamedTuple):
-    """What was seen of the packet."""
+    """Observations of the packet."""
 
     outcome: str
     """A key of `OUTCOMES`."""
@@ -45,7 +45,7 @@ class Comparison:
     """The address and port that the packet reached, by connection tracking; empty if it reached none."""
     seen_as: str
     rules: Mapping[str, str]
-    """For each node: `agree`, `not permitted`, `another port` (of the sender: the trace lost the packet), or the first
+    """Result by node: `agree`, `not permitted`, `another port` (of the sender: the trace lost the packet), or the first
     difference between predicted and matched rules."""
 
     @property
