@@ -20,9 +20,13 @@ _SETTLE_S, _TRIES = 0.2, 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sender", metavar="FROM", help="pod/NAME, node/NAME, host, or an address")
+    parser.add_argument(
+        "sender", nargs="?", default="", metavar="FROM", help="pod/NAME, node/NAME, host, or an address"
+    )
     parser.add_argument(
         "to",
+        nargs="?",
+        default="",
         metavar="TO[:PORT]",
         help="svc/NAME, pod/NAME, node/NAME, an address ([...] around IPv6), or a DNS name of the cluster",
     )
@@ -46,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from fairlead.cmd.process.inspecting import Inspector
 
+    if not args.to:
+        raise UsageError("name the sender and the destination, e.g. fairlead trace pod/client svc/web:80")
     if args.live and args.plan:
         raise UsageError("--live compares a packet with the kernels' rules: leave out --plan")
     inspector = Inspector(args.name)
