@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -31,46 +30,9 @@ from fairlead.scheduler.explain import with_preemption
 from fairlead.scheduler.plan import Chosen, Unschedulable, choose
 from fairlead.scheduler.preemption.plan import NoPreemption, preempt
 from tests.controllers.factories import APP, node, pod
+from tests.scheduler.worlds import asking, chosen, first, refused, three, wanting, world
 
 HOSTNAME = "kubernetes.io/hostname"
-
-
-def wanting(name: str = "new", **fields: Any) -> Pod:
-    spec_fields = {key: fields.pop(key) for key in list(fields) if hasattr(pod().spec, key)}
-    made = pod(name, node="", ip="", phase="Pending", ready=False, **fields)
-    for key, value in spec_fields.items():
-        setattr(made.spec, key, value)
-    return made
-
-
-def asking(name: str = "new", **requests: str) -> Pod:
-    made = wanting(name)
-    made.spec.containers[0].resources.requests = dict(requests)
-    return made
-
-
-def world(nodes: Sequence[Node], **placed: str) -> Snapshot:
-    """`placed`: pods by name, with the node that each is on."""
-    snapshot = Snapshot()
-    for n in nodes:
-        snapshot.put_node(n)
-    for name, where in placed.items():
-        snapshot.put_pod(f"default/{name}", pod(name), where)
-    return snapshot
-
-
-def three(**fields: Any) -> list[Node]:
-    return [node(f"node{i}", **fields) for i in (1, 2, 3)]
-
-
-def first(names: Sequence[str]) -> str:
-    return names[0]
-
-
-def chosen(p: Pod, snapshot: Snapshot) -> str:
-    found = choose(pod_info(p), snapshot, tie=first)
-    assert isinstance(found, Chosen), found
-    return found.node
 
 
 def result_message(p: Pod, snapshot: Snapshot) -> str:
@@ -80,12 +42,6 @@ def result_message(p: Pod, snapshot: Snapshot) -> str:
     outcome = preempt(info, snapshot, found, ())
     assert isinstance(outcome, NoPreemption)
     return with_preemption(found.message, outcome.message)
-
-
-def refused(p: Pod, snapshot: Snapshot) -> str:
-    found = choose(pod_info(p), snapshot, tie=first)
-    assert isinstance(found, Unschedulable), found
-    return found.message
 
 
 def test_three_replicas_land_on_three_nodes_however_loaded_those_are() -> None:
