@@ -134,8 +134,11 @@ def _included(
 
 
 def _counts(pod: Pod, selector: LabelRequirements) -> Callable[[str, Mapping[str, str], bool], bool]:
+    # An empty selector selects every pod elsewhere; here upstream counts none.
+    none = selector.empty
+
     def matches(namespace: str, labels: Mapping[str, str], terminating: bool) -> bool:
-        return not terminating and namespace == pod.metadata.namespace and selector.matches(labels)
+        return not (terminating or none) and namespace == pod.metadata.namespace and selector.matches(labels)
 
     return matches
 
