@@ -26,22 +26,11 @@ from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.types import LabelSelector
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
-from fairlead.scheduler.explain import with_preemption
-from fairlead.scheduler.plan import Chosen, Unschedulable, choose
-from fairlead.scheduler.preemption.plan import NoPreemption, preempt
+from fairlead.scheduler.plan import Chosen, choose
 from tests.controllers.factories import APP, node, pod
-from tests.scheduler.worlds import asking, chosen, first, refused, three, wanting, world
+from tests.scheduler.worlds import asking, chosen, refused, result_message, three, wanting, world
 
 HOSTNAME = "kubernetes.io/hostname"
-
-
-def result_message(p: Pod, snapshot: Snapshot) -> str:
-    info = pod_info(p)
-    found = choose(info, snapshot, tie=first)
-    assert isinstance(found, Unschedulable), found
-    outcome = preempt(info, snapshot, found, ())
-    assert isinstance(outcome, NoPreemption)
-    return with_preemption(found.message, outcome.message)
 
 
 def test_three_replicas_land_on_three_nodes_however_loaded_those_are() -> None:

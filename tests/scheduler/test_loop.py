@@ -210,7 +210,9 @@ def test_a_claim_that_is_created_later_wakes_its_pod() -> None:
         claim = PersistentVolumeClaim(metadata=ObjectMeta(name="data", namespace="default"), spec=spec)
         await world.client.create(PERSISTENT_VOLUME_CLAIM, claim)
         await asyncio.sleep(1)
-        assert (await place(world, "web")).startswith("node")
+        assert (await reason(world, "web")).startswith(
+            "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+        )
 
     in_world(story)
 

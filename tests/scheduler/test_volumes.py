@@ -36,7 +36,7 @@ from fairlead.scheduler.volumes.reservation import VolumeReservation
 from fairlead.storage.wellknown import BIND_COMPLETED, SELECTED_NODE
 from tests.controllers.factories import node
 from tests.controllers.test_binding import claim, storage_class, volume
-from tests.scheduler.test_choose import chosen, first, refused, result_message, wanting
+from tests.scheduler.worlds import chosen, first, refused, result_message, wanting
 
 ZONE = "topology.kubernetes.io/zone"
 DELAYED = storage_class("slow", mode="WaitForFirstConsumer")

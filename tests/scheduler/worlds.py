@@ -9,7 +9,9 @@ from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.kind import Pod
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
+from fairlead.scheduler.explain import with_preemption
 from fairlead.scheduler.plan import Chosen, Unschedulable, choose
+from fairlead.scheduler.preemption.plan import NoPreemption, preempt
 from tests.controllers.factories import node, pod
 
 
@@ -59,3 +61,12 @@ def refused(p: Pod, snapshot: Snapshot) -> str:
     result = choose(pod_info(p), snapshot, tie=first)
     assert isinstance(result, Unschedulable), result
     return result.message
+
+
+def result_message(p: Pod, snapshot: Snapshot) -> str:
+    info = pod_info(p)
+    found = choose(info, snapshot, tie=first)
+    assert isinstance(found, Unschedulable), found
+    outcome = preempt(info, snapshot, found, ())
+    assert isinstance(outcome, NoPreemption)
+    return with_preemption(found.message, outcome.message)
