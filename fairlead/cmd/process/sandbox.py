@@ -1,7 +1,8 @@
 """Builds the sandbox, in its pid 1, before pid 1 supervises components.
 
-First come the node networks, then one small zygote per node, before the heavy imports, so that containers are forked
-from small processes. The components come last, forked from a template that has imported the shared modules.
+Pid 1 makes the descriptors of all networks and processes, and forks the template, which imports the modules of the
+components. Meanwhile pid 1 builds the networks and starts one small zygote per node: containers are forked from small
+processes. The template then forks the components.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +30,7 @@ from fairlead.cmd.process.components import Component
 from fairlead.cmd.process.messages import BuildFailed, Go, Ready, StepDone, Warm
 from fairlead.cmd.process.pid1 import Pid1
 from fairlead.cmd.process.preflight import check_ipv6, check_nftables
-from fairlead.cmd.process.template import Stage, start_all
+from fairlead.cmd.process.template import Stage, Template
 from fairlead.net import linux
 from fairlead.net.model import API_PORT_INSIDE
 from fairlead.relay.fdstore import FdStore
@@ -91,35 +93,39 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     # Not the user's umask: pods run as several users, who share volumes below the cluster's folder (mode 0700).
     os.umask(0o022)
     _own_mounts(inherited.config.name)
-    nodes, inside_fd = _networks(inherited.config, inherited.link)
-    check_nftables()
-    channel.send(StepDone(f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"))
+    _import_shared()
+    nodes = _new_nodes(inherited.config)
+    inside = _inside_socket(inherited.config)
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
     fd_store = FdStore()
     pid1.watch(fd_store.fileno(), fd_store.receive)
-    _prepare_zygotes()
-    for node in nodes:
-        _new_zygote_line(node)
-        pid1.start(_zygote(node))
     # The control plane is forked first, because the others wait until it answers.
     second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, fd_store))
     stages = (
         Stage(
             partial(_until_certified, channel, inherited.paths.pki),
-            (_control_plane(inherited, inside_fd, channel.fileno()),),
+            (_control_plane(inherited, inside.fileno(), channel.fileno()),),
         ),
         Stage(partial(_warm_nodes, inherited), second),
     )
-    start_all(pid1, stages, failed=partial(_fail, inherited, channel))
+    forking = Template(stages, pid1, failed=partial(_fail, inherited, channel))
+    _networks(inherited.config, inherited.link, nodes, inside)
+    check_nftables()
+    channel.send(StepDone(f"network of {len(nodes)} node{'s' if len(nodes) > 1 else ''}"))
+    for node in nodes:
+        pid1.start(_zygote(node))
+    forking.finish()
+    inside.detach()
     for node in nodes:
         pid1.renew(f"zygote-{node.name}", partial(_renewed, inherited, node))
     return pid1
 
 
-def _prepare_zygotes() -> None:
-    """Imports the modules that all zygotes share: 0.7 MB each, with the codec of their messages."""
+def _import_shared() -> None:
+    """Imports the modules of zygotes, agents and pid 1: 0.7 MB each, with the codec of the zygotes' messages."""
     from fairlead.node.runtime import wire
 
+    import_module("fairlead.net.topology.run")
     import_module("fairlead.node.runtime.zygote")
     wire.prepare()
     gc.freeze()
@@ -152,25 +158,44 @@ def _own_mounts(name: str) -> None:
     linux.sethostname(f"fairlead-{name}")
 
 
-def _networks(config: ClusterConfig, link: HostLink | None) -> tuple[list[NodeFds], int]:
-    """Builds the fabric, this end of the host link and the nodes' networks; returns nodes and API server's socket."""
-    from fairlead.net.topology.run import add_node, build_fabric
+def _new_nodes(config: ClusterConfig) -> list[NodeFds]:
+    """Makes a network namespace and the ends of a zygote's socket for each node."""
+    from fairlead.net.topology.run import new_node
+
+    six = config.network().six is not None
+    if six:
+        check_ipv6()
+    nodes = [NodeFds(name, i, new_node(six=six)) for i, name in enumerate(config.node_names, 1)]
+    for node in nodes:
+        _new_zygote_line(node)
+    return nodes
+
+
+def _inside_socket(config: ClusterConfig) -> socket.socket:
+    """Returns the socket of the API server on the fabric. It listens once the fabric is built."""
+    return socket.socket(socket.AF_INET6 if config.network().only_six else socket.AF_INET)
+
+
+def _networks(config: ClusterConfig, link: HostLink | None, nodes: Sequence[NodeFds], inside: socket.socket) -> None:
+    """Builds the fabric, this end of the host link and the nodes' networks, and lets the API's socket listen."""
+    from fairlead.net.topology.run import build_fabric, connect_node
 
     network = config.network()
-    if network.six is not None:
-        check_ipv6()
     build_fabric(network)
     if link is not None:
         from fairlead.net.hostlink.run import attach_inside
 
         attach_inside(link)
-    nodes = [NodeFds(f"node{i}", i, add_node(network, i, config.nodes)) for i in range(1, config.nodes + 1)]
+    for node in nodes:
+        connect_node(network, node.netns, node.index, config.nodes)
+    inside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if network.only_six:
         # Pods connect by IPv6, the cluster's own components by IPv4. This namespace has no other processes.
-        inside = socket.create_server(("::", API_PORT_INSIDE), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+        inside.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        inside.bind(("::", API_PORT_INSIDE))
     else:
-        inside = socket.create_server((str(network.gateway), API_PORT_INSIDE), backlog=512)
-    return nodes, inside.detach()
+        inside.bind((str(network.gateway), API_PORT_INSIDE))
+    inside.listen(512)
 
 
 def _guard_host(link: HostLink) -> None:

@@ -30,41 +30,55 @@ _PID_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Components that are forked once `ready` returns."""
+    """Components that are forked once `ready` returns and pid 1 has built the networks."""
 
     ready: Callable[[], None]
     components: tuple[Component, ...]
 
 
-def start_all(pid1: Pid1, stages: Sequence[Stage], *, failed: Callable[[Exception], NoReturn]) -> None:
-    """Forks a template, which starts the components; returns when all run.
+class Template:
+    """Forks the template, which imports while the caller, pid 1, builds what the components need."""
 
-    If the template fails, it calls `failed` with the error, and the sandbox ends.
-    """
-    reading, writing = os.pipe()
-    template = os.fork()
-    if template == 0:
+    def __init__(self, stages: Sequence[Stage], pid1: Pid1, *, failed: Callable[[Exception], NoReturn]) -> None:
+        """If the template fails, it calls `failed` with the error, and the sandbox ends."""
+        self._stages = stages
+        self._pid1 = pid1
+        self._failed = failed
+        self._pids, pids = os.pipe()
+        built, self._built = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._built)
+            self._start(built, pids)
+        os.close(built)
+        os.close(pids)
+
+    def _start(self, built: int, pids: int) -> NoReturn:
         try:
             linux.set_process_name("fairlead-fork")
-            os.close(reading)
-            for stage in stages:
+            for stage in self._stages:
                 stage.ready()
+                os.read(built, 1)  # returns at once for the second stage: pid 1 has closed its end
                 for component in stage.components:
-                    os.write(writing, pid1.fork(component).to_bytes(_PID_BYTES, "big"))
+                    os.write(pids, self._pid1.fork(component).to_bytes(_PID_BYTES, "big"))
         except Exception as e:  # noqa: BLE001 - the top of a process
-            failed(e)
+            self._failed(e)
         finally:
             os._exit(0)
-    os.close(writing)
-    for component in (component for stage in stages for component in stage.components):
-        pid = os.read(reading, _PID_BYTES)
-        if not pid:
-            code = os.waitstatus_to_exitcode(os.waitpid(template, 0)[1])
-            if code < 0:  # otherwise it has reported the error
-                failed(ChildProcessError(f"the components' template was ended by {signal.Signals(-code).name}"))
-            os._exit(1)
-        pid1.supervise(component, int.from_bytes(pid, "big"))
-    os.close(reading)
+
+    def finish(self) -> None:
+        """Lets the template fork the components; returns when all run."""
+        os.close(self._built)
+        for component in (component for stage in self._stages for component in stage.components):
+            pid = os.read(self._pids, _PID_BYTES)
+            if not pid:
+                code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+                if code < 0:  # otherwise it has reported the error
+                    name = signal.Signals(-code).name
+                    self._failed(ChildProcessError(f"the components' template was ended by {name}"))
+                os._exit(1)
+            self._pid1.supervise(component, int.from_bytes(pid, "big"))
+        os.close(self._pids)
 
 
 def warm() -> None:

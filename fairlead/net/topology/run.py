@@ -71,23 +71,32 @@ def add_node(network: ClusterNetwork, index: int, count: int) -> int:
     The caller is in the namespace of the fabric. The node exists as long as the descriptor is open or a process runs in
     it.
     """
-    netns, inside = linux.new_netns(partial(_router_namespace, six=network.six is not None))
-    assert inside is not None
-    with inside, Netlink() as outside:
-        try:
-            outside.execute(plan.node_link(index, netns))
-            inside.execute(plan.node(network, index, count))
-            outside.execute(plan.node_routes(network, index))
-            inside.wait_running(plan.LEG)
-            outside.wait_running(plan.node_leg(index))
-            outside.wait_running(plan.FABRIC_INDEX)
-            if network.six:
-                inside.wait_local(network.six.node_ip(index), plan.LEG)
-                outside.wait_local(network.six.gateway, plan.FABRIC_INDEX)
-        except OSError:
-            os.close(netns)
-            raise
+    netns = new_node(six=network.six is not None)
+    try:
+        connect_node(network, netns, index, count)
+    except OSError:
+        os.close(netns)
+        raise
     return netns
+
+
+def new_node(*, six: bool) -> int:
+    """Returns a new network namespace with a router's settings, without links, as a descriptor (close-on-exec)."""
+    return linux.new_netns(partial(_apply_router_settings, six=six))[0]
+
+
+def connect_node(network: ClusterNetwork, netns: int, index: int, count: int) -> None:
+    """Connects the namespace of node `index` of `count` to the fabric, in whose namespace the caller is."""
+    with linux.in_netns(netns, Netlink) as inside, Netlink() as outside:
+        outside.execute(plan.node_link(index, netns))
+        inside.execute(plan.node(network, index, count))
+        outside.execute(plan.node_routes(network, index))
+        inside.wait_running(plan.LEG)
+        outside.wait_running(plan.node_leg(index))
+        outside.wait_running(plan.FABRIC_INDEX)
+        if network.six:
+            inside.wait_local(network.six.node_ip(index), plan.LEG)
+            outside.wait_local(network.six.gateway, plan.FABRIC_INDEX)
 
 
 class PodAttacher:
@@ -146,11 +155,6 @@ def _build_pod(at: plan.PodAddresses) -> None:
     # Group ids have to be mapped; an ordinary user's cluster has but one.
     if not _try_sysctl("ping_group_range", "0 65535"):
         _try_sysctl("ping_group_range", "0 0")
-
-
-def _router_namespace(*, six: bool) -> Netlink:
-    _apply_router_settings(six=six)
-    return Netlink()
 
 
 def _apply_router_settings(*, six: bool) -> None:
