@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from shutil import which
 
 
 def program() -> str:
@@ -13,6 +12,8 @@ def program() -> str:
     called = sys.argv[0]
     if os.path.basename(called) != "fairlead":
         return f"{shlex.quote(sys.executable)} -m fairlead.cmd.main"
+    from shutil import which  # 2 ms, and not needed at a start
+
     on_path = which("fairlead")
     if on_path is not None and os.path.realpath(on_path) == os.path.realpath(called):
         return "fairlead"

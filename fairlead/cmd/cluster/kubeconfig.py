@@ -7,7 +7,6 @@ entries of other names are theirs.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, write_private
-from fairlead.machinery.values.yamltree import load_yaml
 from fairlead.net.model import API_PORT_INSIDE
 
 Tree = dict[str, Any]
@@ -23,6 +21,8 @@ Tree = dict[str, Any]
 
 def render(config: ClusterConfig, paths: Paths, *, api_port: int) -> str:
     """Returns the kubeconfig. A template suffices: every value is a cluster's name, a number or base64."""
+    import base64
+
     name = f"fairlead-{config.name}"
 
     def embedded(file: str) -> str:
@@ -76,6 +76,8 @@ def write_inside(config: ClusterConfig, paths: Paths) -> Path:
 
 def merge(present: bytes, fresh: str) -> str | None:
     """Returns the present file with the fresh file's address and certificates, or None if it is invalid."""
+    from fairlead.machinery.values.yamltree import load_yaml  # only for changed files
+
     try:
         tree = load_yaml(present)
     except ValueError:
@@ -121,6 +123,8 @@ def dump(tree: Tree | list[Tree]) -> str:
 
 
 def _is_bare(text: str) -> bool:
+    from fairlead.machinery.values.yamltree import load_yaml
+
     try:
         return bool(load_yaml(text) == text)
     except ValueError:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -70,6 +69,7 @@ def _is_at(path: Path, fd: int) -> bool:
 
 def _delete(folder: Path) -> None:
     """Deletes a tree. Overlay leaves folders of mode 000 behind, which their owner may open again."""
+    import shutil  # 3 ms, with the libraries of archives
 
     def reopen(_function: object, path: str, _info: object) -> None:
         with contextlib.suppress(FileNotFoundError):  # another purge deletes the same leftovers

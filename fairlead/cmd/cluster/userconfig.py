@@ -53,10 +53,9 @@ def has_context(paths: Paths) -> bool:
 def add_context(config: ClusterConfig, paths: Paths) -> Path | None:
     """Adds the cluster's context and makes it current. Returns the file, or None after a line of warning."""
     ours = render(config, paths, api_port=config.api_port)
-    tree = load_yaml(ours)
 
     def edit(text: str) -> str:
-        return contextedit.with_context(text, tree) if text.strip() else ours
+        return contextedit.with_context(text, load_yaml(ours)) if text.strip() else ours
 
     file = target()
     if not _try(file, edit, f"kubectl does not get the context fairlead-{config.name}"):

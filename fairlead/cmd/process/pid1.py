@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -64,7 +63,7 @@ class Pid1:
             try:
                 warm()
             except Exception:  # noqa: BLE001 - the component imports by itself, and then logs the same error
-                traceback.print_exc()
+                _print_exception()
         self.supervise(component, self.fork(component))
 
     def fork(self, component: Component) -> int:
@@ -134,7 +133,7 @@ class Pid1:
             code = EXPLAINED
             print(f"{component.name}: {e}", file=sys.stderr)
         except BaseException:  # noqa: BLE001 - the top of a process: goes to its log, and pid 1 restarts it
-            traceback.print_exc()
+            _print_exception()
         finally:
             os._exit(code)
 
@@ -215,3 +214,9 @@ class Pid1:
             if pid == 0:
                 select.select([], [], [], 0.005)
         os._exit(0)
+
+
+def _print_exception() -> None:
+    import traceback  # 2 ms and 0.4 MB, and only for errors
+
+    traceback.print_exc()

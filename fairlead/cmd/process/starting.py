@@ -21,14 +21,12 @@ from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.limits import explain_fork
 from fairlead.base.output import guard_output
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster import userconfig
 from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig
 from fairlead.cmd.cluster.lock import PAUSE_S, purge, try_lock
 from fairlead.cmd.cluster.merging import FlagValues, merge
 from fairlead.cmd.cluster.paths import Paths, make_private, open_log, paths_of
 from fairlead.cmd.cluster.state import age_of_process_s, read_run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process import kubectl
 from fairlead.cmd.process.parent import watch_parent
 from fairlead.cmd.process.preflight import check_proxy_mode
 from fairlead.cmd.program import program
@@ -312,6 +310,9 @@ def _reporter(clock: Clock) -> Callable[[str], None]:
 
 
 def _say_ready(prepared: Prepared, report: Callable[[str], None], life: Life) -> None:
+    from fairlead.cmd.cluster import userconfig  # neither delays the start of the cluster
+    from fairlead.cmd.process import kubectl
+
     name = prepared.config.name
     flag = "" if name == "default" else f" --name {name}"
     report(f'cluster "{name}" is ready')

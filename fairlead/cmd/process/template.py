@@ -11,7 +11,6 @@ Rejected: pid 1 as the template from the start (those 7 MB); importing in each c
 from __future__ import annotations
 
 import gc
-import mimetypes
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -113,6 +112,8 @@ def warm_tls(pki: Path) -> None:
 
 def _import(names: Sequence[str]) -> None:
     """Imports the modules. The callers then exclude them from garbage collection (`gc.freeze`)."""
+    import mimetypes
+
     # aiohttp would read and copy the host's table of file names' types (0.4 MB), and every answer here states its type.
     mimetypes.knownfiles.clear()
     with _no_authorities():
