@@ -1,7 +1,5 @@
 """The server of a webhook, by URL or by a Service of the cluster."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

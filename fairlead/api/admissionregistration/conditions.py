@@ -1,7 +1,5 @@
 """Match conditions: expressions in CEL that further restrict what a webhook or a policy is called for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The parts that mutating and validating policies share: matched resources, parameters, variables, bindings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Protocol

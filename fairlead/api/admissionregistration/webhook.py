@@ -1,7 +1,5 @@
 """The parts that mutating and validating webhooks share: fields, defaults, checks and columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Reviews of users (authentication.k8s.io/v1): the user of a token, and the user of the request."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

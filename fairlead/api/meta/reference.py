@@ -1,7 +1,5 @@
 """References from one object to another (core/v1)."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.meta.types import Record

@@ -1,7 +1,5 @@
 """Metadata that every object carries (`metav1`): names, labels, owners, versions. Source: apimachinery `meta/v1`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

@@ -4,8 +4,6 @@ What must stay true: `roleRef` never changes, so that the right to edit the subj
 bind another role.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Protocol
 

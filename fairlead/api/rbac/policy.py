@@ -3,8 +3,6 @@
 Source of the rules and their texts: upstream's validation of the group rbac.authorization.k8s.io.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 

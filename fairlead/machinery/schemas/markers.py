@@ -30,9 +30,9 @@ class Format:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Doc:
-    """The field's description, shown by `kubectl explain`."""
+    """The field's description, shown by `kubectl explain`. Compared by identity: `Annotated` hashes 2,000 of them."""
 
     text: str
 

@@ -198,8 +198,11 @@ def _annotations(struct: Any) -> Mapping[str, Any]:
     for base in struct.__mro__[:0:-1]:
         if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
             known |= _annotations(base)
-    own = types.SimpleNamespace(__annotations__=inspect.get_annotations(struct))
-    return known | get_type_hints(own, vars(sys.modules[struct.__module__]), vars(struct), include_extras=True)
+    own = inspect.get_annotations(struct)
+    if any(isinstance(hint, str) for hint in own.values()):  # of a module with `from __future__ import annotations`
+        texts = types.SimpleNamespace(__annotations__=own)
+        own = get_type_hints(texts, vars(sys.modules[struct.__module__]), vars(struct), include_extras=True)
+    return known | own
 
 
 def type_info(hint: Any) -> TypeInfo:

@@ -1,7 +1,5 @@
 """The MutatingAdmissionPolicy kind: changes of objects as expressions in CEL."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The MutatingAdmissionPolicyBinding kind: puts a policy in force, with parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

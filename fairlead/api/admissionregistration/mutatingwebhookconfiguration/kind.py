@@ -1,7 +1,5 @@
 """The MutatingWebhookConfiguration kind: webhooks that may change the objects of requests."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION

@@ -1,7 +1,5 @@
 """The ValidatingAdmissionPolicy kind: expressions in CEL that requests must satisfy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

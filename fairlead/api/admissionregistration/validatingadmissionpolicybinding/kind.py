@@ -1,7 +1,5 @@
 """The ValidatingAdmissionPolicyBinding kind: puts a policy in force, with parameters and actions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The ValidatingWebhookConfiguration kind: webhooks that may refuse requests."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION

@@ -1,7 +1,5 @@
 """CustomResourceDefinition: names, versions, schemas and conversion of a kind that users add."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import field

@@ -1,7 +1,5 @@
 """The types, rules and columns of APIServices. Checks and texts as upstream's kube-aggregator has them."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from typing import Annotated

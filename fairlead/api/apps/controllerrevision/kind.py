@@ -1,7 +1,5 @@
 """The ControllerRevision kind: a stored version of a workload's settings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

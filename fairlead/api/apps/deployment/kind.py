@@ -1,7 +1,5 @@
 """The Deployment kind: keeps a number of pods of one version and changes them gradually."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The ReplicaSet kind: keeps a number of pods of one template."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

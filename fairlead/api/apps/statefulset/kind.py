@@ -3,8 +3,6 @@
 Source of the rules and their texts: upstream's validation of apps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The HorizontalPodAutoscaler kind (v2): changes the number of a workload's pods by metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Metrics by which a HorizontalPodAutoscaler scales, and their observed values."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

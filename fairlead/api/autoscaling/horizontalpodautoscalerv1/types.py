@@ -1,7 +1,5 @@
 """The types of the first version of HorizontalPodAutoscaler."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -3,8 +3,6 @@
 Source of the rules and their texts: upstream's validation of batch.
 """
 
-from __future__ import annotations
-
 import re
 import zoneinfo
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The Job kind: runs pods until a number of them has succeeded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

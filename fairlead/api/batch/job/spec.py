@@ -1,7 +1,5 @@
 """Desired state of a Job, also as the template inside of a CronJob."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

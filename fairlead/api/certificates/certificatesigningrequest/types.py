@@ -1,7 +1,5 @@
 """The types of CertificateSigningRequest."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The Lease kind: heartbeats and leader election."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The ComponentStatus kind: the health of the scheduler, the controllers and the store."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The ConfigMap kind: configuration values by key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The Endpoints kind: the legacy form of a service's addresses, still written for old clients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

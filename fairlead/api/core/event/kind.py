@@ -1,7 +1,5 @@
 """The Event kind of the core group: reports of occurrences, for people to read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

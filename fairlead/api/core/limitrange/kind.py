@@ -3,8 +3,6 @@
 Source of the rules and their texts: upstream's validation of LimitRange.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The Namespace kind: a scope for names, deleted together with its objects."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

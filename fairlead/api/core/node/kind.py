@@ -1,7 +1,5 @@
 """The Node kind: a machine (here: a network namespace with a node agent) that runs pods."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The PersistentVolume kind: a piece of storage of the cluster."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

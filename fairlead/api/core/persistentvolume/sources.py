@@ -1,7 +1,5 @@
 """The origins of persistent volumes. Most differ from those of pods only in the namespace beside a secret's name."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The bodies of a pod's subresources `binding` (core/v1) and `eviction` (policy/v1)."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Scheduling rules of a pod: affinity, tolerations, topology spread."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The claim template inside a pod's generic ephemeral volume."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """A container of a pod: image, command, ports, resources, mounts."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Environment variables of a container: `env` and `envFrom`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Probes and lifecycle hooks, which the node agent runs against a container."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Security settings of a pod and of a container."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Desired state of a pod, and the template from which workloads create pods."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Status of a pod."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Volumes of a pod, and the sources that need no external storage."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.core.pod.claim import PersistentVolumeClaimTemplate

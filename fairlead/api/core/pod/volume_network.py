@@ -1,7 +1,5 @@
 """Volumes on disks and file servers. The API stores them; the nodes do not mount them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Volumes with files from the API: ConfigMap, Secret, downward API, projected."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.core.pod.env import ObjectFieldSelector, ResourceFieldSelector

@@ -1,7 +1,5 @@
 """The PodTemplate kind: a stored template of pods, which no controller of Kubernetes reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

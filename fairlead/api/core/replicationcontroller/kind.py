@@ -1,7 +1,5 @@
 """The ReplicationController kind, the predecessor of ReplicaSet with a plain map as selector."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

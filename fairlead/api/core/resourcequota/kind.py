@@ -3,8 +3,6 @@
 Source of the rules and their texts: upstream's validation of ResourceQuota.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The Secret kind: confidential values, base64 on the wire."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Desired state of a service."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.meta.types import Int32, IntOrString, Record, Strings

@@ -1,7 +1,5 @@
 """The structs of the Service kind."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

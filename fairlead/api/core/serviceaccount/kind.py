@@ -1,7 +1,5 @@
 """The ServiceAccount kind: the identity of a pod's processes in the API."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fairlead.api.meta.columns import AGE, NAME

@@ -1,7 +1,5 @@
 """Topology selector terms: choices of nodes by the values of their topology labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

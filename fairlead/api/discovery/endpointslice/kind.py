@@ -1,7 +1,5 @@
 """The EndpointSlice kind: the addresses of a service, in slices that are written separately."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The Event kind of `events.k8s.io/v1`: the core group's objects with newer field names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The types of FlowSchema: which requests belong to a flow, and its priority level."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The types of PriorityLevelConfiguration: the share of the server that requests of one priority get."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The NodeMetrics kind: processor and memory usage of a node, measured when a client asks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The PodMetrics kind: processor and memory usage of the containers of a pod, measured when a client asks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """Desired state of an ingress."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The IngressClass kind: names the controller of the ingresses that refer to the class."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

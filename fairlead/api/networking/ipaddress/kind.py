@@ -1,7 +1,5 @@
 """The IPAddress kind: an allocated address, such as a Service's cluster IP or one reserved by another controller."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The NetworkPolicy kind. The API stores and checks policies; no component filters packets yet."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterator
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The ServiceCIDR kind: a range for cluster IPs. The first start creates the one named `kubernetes`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

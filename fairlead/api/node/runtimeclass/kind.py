@@ -1,7 +1,5 @@
 """The RuntimeClass kind: a way to run containers, with its cost. Nodes run all classes in the same way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

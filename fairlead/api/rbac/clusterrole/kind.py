@@ -3,8 +3,6 @@
 The rules of a role with an `aggregationRule` are written by a controller.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

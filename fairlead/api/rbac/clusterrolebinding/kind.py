@@ -1,7 +1,5 @@
 """The ClusterRoleBinding kind: grants a role in the whole cluster."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

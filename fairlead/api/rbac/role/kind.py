@@ -1,7 +1,5 @@
 """The Role kind: permissions within one namespace."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The RoleBinding kind: grants a role within one namespace."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

@@ -1,7 +1,5 @@
 """The DeviceClass kind: a choice of devices that claims can name. No component allocates devices yet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

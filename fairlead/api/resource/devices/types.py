@@ -1,7 +1,5 @@
 """Requests for devices, as claims and their templates contain them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """The types of ResourceClaim: what was allocated for a claim, and for whom."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

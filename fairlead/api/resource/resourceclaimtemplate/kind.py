@@ -1,7 +1,5 @@
 """The ResourceClaimTemplate kind: a claim that is made for each pod. No component makes claims from it yet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

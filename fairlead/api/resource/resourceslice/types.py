@@ -1,7 +1,5 @@
 """The types of ResourceSlice: the devices of a pool, as a driver publishes them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

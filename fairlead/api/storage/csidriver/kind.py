@@ -1,7 +1,5 @@
 """The CSIDriver kind: abilities of a CSI volume driver. The cluster runs no CSI drivers; clients read the objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

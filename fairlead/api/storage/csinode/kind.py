@@ -1,7 +1,5 @@
 """The CSINode kind: the CSI drivers that are installed on a node. The cluster runs none; clients read the objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

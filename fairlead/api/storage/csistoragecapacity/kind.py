@@ -1,7 +1,5 @@
 """The CSIStorageCapacity kind: free space for a storage class in a part of the cluster; stored for clients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The StorageClass kind: the provisioner that makes volumes for claims, and its parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

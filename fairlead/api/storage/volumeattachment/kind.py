@@ -1,7 +1,5 @@
 """The VolumeAttachment kind: the wish that a volume be attached to a node. The cluster attaches none."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The VolumeAttributesClass kind: attributes of volumes that can be changed later; stored for clients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 
