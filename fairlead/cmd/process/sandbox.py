@@ -99,14 +99,11 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
     fd_store = FdStore()
     pid1.watch(fd_store.fileno(), fd_store.receive)
-    # The control plane is forked first, because the others wait until it answers.
-    second = (*(_agent(inherited, node) for node in nodes), _relay(inherited, fd_store))
+    # The relay imports least. Of the others the control plane is first, because they wait until it answers.
     stages = (
-        Stage(
-            partial(_until_certified, channel, inherited.paths.pki),
-            (_control_plane(inherited, inside.fileno(), channel.fileno()),),
-        ),
-        Stage(partial(_warm_nodes, inherited), second),
+        Stage(partial(_until_certified, channel, inherited.paths.pki), (_relay(inherited, fd_store),)),
+        Stage(template.warm_common, (_control_plane(inherited, inside.fileno(), channel.fileno()),)),
+        Stage(partial(_warm_nodes, inherited), tuple(_agent(inherited, node) for node in nodes)),
     )
     forking = Template(stages, pid1, failed=partial(_fail, inherited, channel))
     _networks(inherited.config, inherited.link, nodes, inside)
@@ -133,7 +130,7 @@ def _import_shared() -> None:
 
 def _until_certified(channel: Channel, pki: Path) -> None:
     """Imports modules while the supervisor's child makes the certificates, then waits for the certificates."""
-    template.warm_control_plane()
+    template.warm_relay()
     channel.send(Warm())
     received = channel.receive()
     if received is None or not isinstance(received[0], Go):
@@ -268,6 +265,7 @@ def _control_plane(inherited: Inherited, inside_fd: int, channel_fd: int) -> Com
 def _control_plane_main(inherited: Inherited, inside_fd: int, channel_fd: int) -> None:
     from fairlead.cmd.wiring.controlplane import Wiring, main
 
+    template.warm_control_plane()
     gc.enable()
     sockets = [socket.socket(fileno=fd) for fd in (*inherited.api_fds, inside_fd)]
     channel = Channel(socket.socket(fileno=channel_fd))

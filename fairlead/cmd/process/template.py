@@ -1,11 +1,13 @@
-"""The template: a process that imports the shared modules once, forks the components, and ends.
+"""The template: a process that imports modules once, forks the components that use them, and ends.
 
 What must stay true: the template is a fork of pid 1 and forks only components, so that they become children of pid 1
 when it ends. It ends, because a process that stayed for later forks would hold a copy of every page that a component
-writes to (reference counts): 7 MB without use. Pid 1 waits until the template has ended; meanwhile the template reads
-the messages of the supervisor.
+writes to (reference counts): 7 MB without use. While pid 1 builds the networks, the template imports and reads the
+messages of the supervisor. A component is forked before the modules are imported that only later ones use: it would
+keep the old copy of each of their pages that a later component writes to.
 
-Rejected: pid 1 as the template from the start (those 7 MB); importing in each component (0.25 s and 20 MB each).
+Rejected: pid 1 as the template from the start (those 7 MB); importing in each component (0.25 s and 20 MB each);
+modules of the API server in the template (10 MB, and agents that start 50 ms later).
 """
 
 from __future__ import annotations
@@ -80,26 +82,59 @@ class Template:
         os.close(self._pids)
 
 
+COMMON = (
+    "uvloop",
+    "aiohttp.web",
+    "fairlead.api.authentication.tokenrequest",
+    "fairlead.api.core.configmap.kind",
+    "fairlead.api.core.event.kind",
+    "fairlead.api.core.node.kind",
+    "fairlead.api.core.pod.kind",
+    "fairlead.api.core.secret.kind",
+    "fairlead.api.core.service.kind",
+    "fairlead.api.discovery.endpointslice.kind",
+    "fairlead.api.networking.servicecidr.kind",
+    "fairlead.runtime.events",
+    "fairlead.runtime.informer",
+    "fairlead.runtime.serving",
+    "fairlead.runtime.tunnel",
+    "fairlead.runtime.typed",
+    "fairlead.service.endpoints",
+    "fairlead.service.frontends",
+    "fairlead.service.node",
+)
+"""Modules of the control plane and of the agents. The control plane imports the others itself: while the template
+imports those of the agents, on another processor, and because pages that both had would be copied."""
+
+
 def warm() -> None:
     """Imports the modules of all components."""
+    warm_relay()
+    warm_common()
     warm_control_plane()
     warm_nodes()
+
+
+def warm_relay() -> None:
+    from fairlead.cmd.wiring import relay
+
+    _import(relay.WARM)
+
+
+def warm_common() -> None:
+    _import(COMMON)
 
 
 def warm_control_plane() -> None:
     from fairlead.cmd.wiring import controlplane
 
     _import(controlplane.WARM)
-    _prepare_decoders()
-    gc.freeze()
 
 
 def warm_nodes() -> None:
-    from fairlead.cmd.wiring import agent as agentproc
-    from fairlead.cmd.wiring import relay as relayproc
+    from fairlead.cmd.wiring import agent
 
-    _import((*agentproc.WARM, *relayproc.WARM))
-    gc.freeze()
+    _import(agent.WARM)
 
 
 def warm_tls(pki: Path) -> None:
@@ -111,7 +146,7 @@ def warm_tls(pki: Path) -> None:
 
 
 def _import(names: Sequence[str]) -> None:
-    """Imports the modules. The callers then exclude them from garbage collection (`gc.freeze`)."""
+    """Imports the modules, makes decoders and excludes all of that from garbage collection."""
     import mimetypes
 
     # aiohttp would read and copy the host's table of file names' types (0.4 MB), and every answer here states its type.
@@ -119,6 +154,8 @@ def _import(names: Sequence[str]) -> None:
     with _no_authorities():
         for name in names:
             import_module(name)
+    _prepare_decoders()
+    gc.freeze()
 
 
 @contextmanager
