@@ -137,12 +137,12 @@ def test_only_directories_of_the_provisioner_are_removed_and_a_missing_one_is_no
     asyncio.run(directories.make("a"))
     (tmp_path / "other").mkdir()
     (root / "a/link").symlink_to(tmp_path / "other")
-    asyncio.run(directories.remove(f"{root}/a"))
-    asyncio.run(directories.remove(f"{root}/a"))
+    asyncio.run(directories.remove("a"))
+    asyncio.run(directories.remove("a"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "volumes"]
-    for path in (tmp_path / "other", tmp_path, root, root / "a/../../other"):
+    for name in ("", ".", "..", "../other", "a/b"):
         with pytest.raises(PermissionError, match="is not a directory of this provisioner"):
-            asyncio.run(directories.remove(str(path)))
+            asyncio.run(directories.remove(name))
 
 
 class _Story:

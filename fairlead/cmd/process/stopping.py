@@ -62,16 +62,32 @@ def _purge(name: str, paths: Paths, *, quiet: bool) -> None:
         fd = wait_lock(paths, _PATIENCE_S)
         if fd is None:
             raise CommandError(f'cluster "{name}" is being started by another command: not purged')
-        outside = _outside_store(paths)
+        outside, data = _outside_store(paths), _volumes(paths)
         userconfig.remove_context(name, paths)
         delete_folder(paths)
         os.close(fd)
     except FileNotFoundError:
-        outside = ""  # another `down --purge` came first
+        outside = data = ""  # another `down --purge` came first
     if outside:
         _say(f'cluster "{name}" is gone; its objects stay in {outside}', quiet=quiet)
     else:
         _say(f'cluster "{name}" and its objects are gone', quiet=quiet)
+    if data:
+        _say(f"removed {data}", quiet=quiet)
+
+
+def _volumes(paths: Paths) -> str:
+    """Returns the number and the size of the cluster's volumes, or an empty text without volumes."""
+    try:
+        volumes = [entry for entry in os.scandir(paths.volumes) if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return ""
+    if not volumes:
+        return ""
+    size = sum(
+        os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(paths.volumes) for name in names
+    )
+    return f"{len(volumes)} volume{'s' if len(volumes) > 1 else ''} with {size / 1e6:.1f} MB of data"
 
 
 def _outside_store(paths: Paths) -> str:

@@ -22,6 +22,7 @@ from fairlead.node.volumes.plugins.hostpath import HOST_PATH_VOLUME
 from fairlead.node.volumes.plugins.persistent import DIRECTORY_VOLUME, LOCAL_VOLUME
 from fairlead.runtime.client import Client
 from fairlead.storage.podclaims import PodClaim, is_for_pod
+from fairlead.storage.wellknown import PROVISIONED_BY, PROVISIONER
 
 
 class ClaimProblem(VolumeProblem):
@@ -109,6 +110,9 @@ def mounted_as(volume: PersistentVolume, *, directories: str) -> tuple[VolumePlu
         return LOCAL_VOLUME, spec.local.path
     if spec.hostPath is not None:
         path = os.path.normpath(spec.hostPath.path)
+        if directories and volume.metadata.annotations.get(PROVISIONED_BY) == PROVISIONER:
+            # By name: the cluster's folder may have been moved, or restored in another place.
+            return DIRECTORY_VOLUME, f"{directories}/{os.path.basename(path)}"
         if directories and os.path.dirname(path) == directories:
             return DIRECTORY_VOLUME, path
         return HOST_PATH_VOLUME, spec.hostPath

@@ -26,6 +26,7 @@ from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes, check_mount
 from fairlead.node.volumes.usage import measure
 from fairlead.runtime.fake import FakeClient
+from fairlead.storage.wellknown import PROVISIONED_BY, PROVISIONER
 from tests.node.makers import no_image, pod
 
 
@@ -97,6 +98,22 @@ def test_a_directory_of_the_provisioner_is_mounted_although_pods_may_not_see_its
         assert (tmp_path / "volumes/x/db").is_dir()
         assert (await node.mount(pod_with(claimed(readOnly=True)))).read_only
         assert (await node.mount(pod_with(claimed(), readOnly=True))).read_only
+
+    asyncio.run(story())
+
+
+def test_a_directory_is_found_after_the_clusters_folder_was_moved(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Node(tmp_path)
+        (tmp_path / "volumes/x").mkdir()
+        claim = await node.add_claim()
+        ref = {"namespace": "ns", "name": "data", "uid": claim.metadata.uid}
+        tree = {
+            "metadata": {"name": "pv", "annotations": {PROVISIONED_BY: PROVISIONER}},
+            "spec": {"claimRef": ref, "hostPath": {"path": "/former/volumes/x", "type": "Directory"}},
+        }
+        await node.client.create(PERSISTENT_VOLUME, msgspec.convert(tree, PersistentVolume))
+        assert (await node.mount(pod_with(claimed()))).source == f"{tmp_path}/volumes/x"
 
     asyncio.run(story())
 

@@ -25,8 +25,8 @@ class Directories(Protocol):
         """Makes the directory, unless it exists."""
         ...
 
-    async def remove(self, path: str) -> None:
-        """Removes a directory with all it contains, if it exists."""
+    async def remove(self, name: str) -> None:
+        """Removes the directory with all it contains, if it exists."""
         ...
 
 
@@ -42,8 +42,8 @@ class HostDirectories:
     async def make(self, name: str) -> None:
         await asyncio.to_thread(self._make, name)
 
-    async def remove(self, path: str) -> None:
-        await asyncio.to_thread(self._remove, path)
+    async def remove(self, name: str) -> None:
+        await asyncio.to_thread(self._remove, name)
 
     def _make(self, name: str) -> None:
         path = self.path(name)
@@ -54,8 +54,9 @@ class HostDirectories:
             return
         os.chmod(path, _MODE)  # whatever the umask is
 
-    def _remove(self, path: str) -> None:
-        if os.path.dirname(path) != self._root:
+    def _remove(self, name: str) -> None:
+        path = self.path(name)
+        if name in ("", ".", "..") or "/" in name:
             raise PermissionError(f"{path} is not a directory of this provisioner")
         try:
             shutil.rmtree(path)
@@ -79,7 +80,7 @@ class MemoryDirectories:
             raise self.problem
         self.names.add(name)
 
-    async def remove(self, path: str) -> None:
+    async def remove(self, name: str) -> None:
         if self.problem is not None:
             raise self.problem
-        self.names.discard(path.removeprefix("/volumes/"))
+        self.names.discard(name)

@@ -94,9 +94,8 @@ class _Provisioning:
 
         if not plan.is_deletable(volume):
             return None
-        assert volume.spec.hostPath is not None
         try:
-            await self._directories.remove(volume.spec.hostPath.path)
+            await self._directories.remove(plan.directory_of(volume))
         except OSError as error:
             await self._applier.apply(plan.failed_deletion(volume, str(error)))
             return _RETRY_S

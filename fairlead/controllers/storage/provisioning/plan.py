@@ -44,6 +44,7 @@ def is_deletable(volume: PersistentVolume) -> bool:
         volume.metadata.annotations.get(PROVISIONED_BY) == PROVISIONER
         and volume.spec.persistentVolumeReclaimPolicy == "Delete"
         and volume.status.phase in ("Released", "Failed")
+        and volume.spec.hostPath is not None
     )
 
 
@@ -55,6 +56,12 @@ def directory_name(claim: PersistentVolumeClaim) -> str:
     """Returns the name of the claim's directory, in which people recognize the claim."""
     meta = claim.metadata
     return f"{volume_name(claim)}_{meta.namespace}_{meta.name}"[:_NAME_MAX]
+
+
+def directory_of(volume: PersistentVolume) -> str:
+    """Returns the name of the volume's directory. The folder before it may have been moved since it was made."""
+    assert volume.spec.hostPath is not None
+    return volume.spec.hostPath.path.rpartition("/")[2]
 
 
 def problem(claim: PersistentVolumeClaim, storage_class: StorageClass) -> str:
