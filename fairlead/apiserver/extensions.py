@@ -8,6 +8,7 @@ from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.auth.authentication import Authenticator
 from fairlead.apiserver.auth.authorization import Authorizer
 from fairlead.apiserver.model import HealthCheck, PathHandler
+from fairlead.apiserver.pages import Pages
 from fairlead.base.dataclass import dataclass, field
 
 
@@ -25,3 +26,5 @@ class Extensions:
     """Checks of the components of the control plane by name, for ComponentStatus; the store has a check already."""
     paths: Mapping[str, PathHandler] = field(default_factory=dict)
     """Handlers of all requests below a path that is not about objects, by the first segment of the path."""
+    pages: Pages | None = None
+    """The site for browsers; its sessions are asked after all authenticators."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 from urllib.parse import unquote
@@ -24,6 +24,7 @@ from fairlead.apiserver.connect.forward import Forwarder, continue_if_expected
 from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
+from fairlead.apiserver.pages import is_page
 from fairlead.apiserver.requestinfo import request_info
 from fairlead.apiserver.serialization.body import MAX_BODY, too_large
 from fairlead.apiserver.serialization.errors import error_response
@@ -74,8 +75,17 @@ class _Connection(Handler):
 class HttpEdge:
     """Serves HTTP on listening sockets, with or without TLS."""
 
-    def __init__(self, core: Core, authenticators: AuthenticatorChain, kubelet: Kubelet) -> None:
+    def __init__(
+        self,
+        core: Core,
+        authenticators: AuthenticatorChain,
+        kubelet: Kubelet,
+        *,
+        answer_page: Callable[[web.BaseRequest, User], Awaitable[web.StreamResponse]] | None,
+    ) -> None:
+        """`answer_page` answers requests of browsers for the site beside the API."""
         self._core = core
+        self._answer_page = answer_page
         self._authenticators = authenticators
         self._kubelet = kubelet
         self._forwarder = Forwarder(kubelet)
@@ -115,6 +125,8 @@ class HttpEdge:
                 connection.authenticated(user.name)
         if user is not ANONYMOUS:
             self._core.metrics.count_authentication("success")
+        if self._answer_page is not None and is_page(asked.path):
+            return await self._answer_page(request, user)
         info = request_info(asked.method, asked.path, asked.query)
         has_body = request.body_exists and request.method in _WITH_BODY and not info.proxied_from
         source = (request.remote or "") if self._core.auditor is not None else ""

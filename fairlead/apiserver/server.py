@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.apiserver.admission.builtin import AdmissionContext, built_in_chain
@@ -52,6 +53,7 @@ from fairlead.apiserver.local import LocalTransport
 from fairlead.apiserver.metrics import Metrics
 from fairlead.apiserver.model import SYSTEM, User
 from fairlead.apiserver.nonresource import NonResourceHandler
+from fairlead.apiserver.pages import SessionAuthenticator
 from fairlead.apiserver.registry.computed import ComputedKinds
 from fairlead.apiserver.registry.read import Reader
 from fairlead.apiserver.registry.reviews import Reviews
@@ -107,8 +109,10 @@ class ApiServer:
         issuer = f"https://kubernetes.default.svc.{settings.cluster_domain}"
         tokens = Tokens(settings.token_keys)
         self._tokens = TokenAuthenticator(resources, tokens, issuer=issuer, clock=clock)
+        pages = settings.extensions.pages
+        sessions = [SessionAuthenticator(pages)] if pages is not None else []
         self._authenticators = AuthenticatorChain(
-            [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens]
+            [*settings.extensions.authenticators, CertificateAuthenticator(), self._tokens, *sessions]
         )
         self._roles = role_based(resources)
         built_in = authorizers_of(settings.authorization_mode, self._roles, resources)
@@ -197,7 +201,8 @@ class ApiServer:
         self._recorders.append(Recorder(client, component="fairlead", clock=clock, log=log))
         self._inert = InertKinds(resources, self._recorders[-1], scheme)
         self._repair = Repair(resources, self._allocator, ips=ips, ports=ports, log=log)
-        self._edge = HttpEdge(self._core, self._authenticators, self._kubelet)
+        answer_page = partial(pages.answer, backend=self) if pages is not None else None
+        self._edge = HttpEdge(self._core, self._authenticators, self._kubelet, answer_page=answer_page)
 
     async def start(self) -> None:
         """Reads the store and creates the objects that every cluster has; afterwards the in-process transport
@@ -253,6 +258,10 @@ class ApiServer:
     def transport(self, user: User = SYSTEM) -> Transport:
         """Returns an in-process transport for components of the same process."""
         return LocalTransport(self._core, user)
+
+    async def read_node(self, node: str, path: str) -> bytes:
+        """Returns the body of a path of a node's own API, without a check of rights. Raises StatusError."""
+        return await self._kubelet.read(node, path)
 
     async def serve(self, socks: Sequence[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
         """Serves on listening sockets; returns as soon as it serves."""

@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import socket
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from fairlead.api.core.node.kind import NODE
@@ -170,6 +171,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     zygote: socket.socket,
     attacher: PodAttacher,
     traffic: Traffic,
+    parts: Mapping[str, Callable[[], str]],
     clock: Clock,
     rng: random.Random,
     ids: IdSource,
@@ -178,7 +180,8 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     """Runs until cancelled, in the node's network namespace. Raises `ZygoteEnded` if the zygote has died: every
     container has died with it, so the caller must start a new zygote and a new agent.
 
-    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has.
+    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has. `parts` return the
+    metrics of the node's other parts.
     """
     for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
@@ -226,6 +229,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         zygote=line,
         traffic=traffic,
         meter=meter,
+        parts=parts,
         clock=clock,
     )
     lost = False  # what is raised in an `except*` comes out in a group

@@ -65,6 +65,7 @@ class NodeBench:
             zygote=self.zygote,
             attacher=self.attacher,
             traffic=self.traffic,
+            parts={},
             clock=self.clock,
             rng=self.rng,
             ids=self.ids,

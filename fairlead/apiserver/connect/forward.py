@@ -23,6 +23,7 @@ from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.connect.proxying import unavailable
 from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
 from fairlead.apiserver.model import Forward, Upgrade
+from fairlead.apiserver.pages import COOKIE_PREFIX, KEY_HEADER
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
@@ -40,9 +41,9 @@ _HOP_BY_HOP = frozenset(
         *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
     }
 )
-_NOT_FORWARDED = frozenset({"authorization", "expect"})
+_NOT_FORWARDED = frozenset({"authorization", "expect", KEY_HEADER})
 """The client's credentials, which the backend must not see, and `Expect`, which this server answers. `Impersonate-*`
-are not forwarded either."""
+and the cookies of the page's sessions are not forwarded either."""
 _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -182,6 +183,9 @@ def _headers(request: web.BaseRequest, path: str, to: Forward) -> CIMultiDict[st
         for name, value in request.headers.items()
         if name.lower() not in dropped and not name.lower().startswith("impersonate-")
     )
+    cookies = [part.strip() for line in headers.popall(hdrs.COOKIE, []) for part in line.split(";")]
+    if others := [cookie for cookie in cookies if cookie and not cookie.startswith(COOKIE_PREFIX)]:
+        headers[hdrs.COOKIE] = "; ".join(others)
     protocols = ", ".join(headers.popall(HEADER, []))
     if kept := without_token(protocols):
         headers[HEADER] = ", ".join(kept)

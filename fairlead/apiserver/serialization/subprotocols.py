@@ -13,6 +13,8 @@ from fairlead.machinery.values.status import StatusError
 
 HEADER = "Sec-WebSocket-Protocol"
 _BEARER = "base64url.bearer.authorization.k8s.io."
+KEY_PROTOCOL = "key.ui.fairlead."
+"""Begins the subprotocol by which the page shows the key of its session; never selected or forwarded either."""
 LOG_PROTOCOLS: Mapping[str, bool] = {"": False, "binary.k8s.io": False, "base64.binary.k8s.io": True}
 """Subprotocols of Pod logs; True if messages are text in base64."""
 
@@ -30,7 +32,7 @@ def wants_websocket(headers: Mapping[str, str]) -> bool:
 def without_token(header: str) -> list[str]:
     """Returns the subprotocols that a client offers, without its token."""
     names = (name.strip() for name in header.split(","))
-    return [name for name in names if name and not name.startswith(_BEARER)]
+    return [name for name in names if name and not name.startswith((_BEARER, KEY_PROTOCOL))]
 
 
 def token_in(header: str) -> str:

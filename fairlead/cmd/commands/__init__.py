@@ -53,6 +53,7 @@ COMMANDS = (
     Command("trace", "show each rule that a packet meets, and its possible ends"),
     Command("lint", "check manifests without a cluster: the line of each mistake, and how it should be", cluster=None),
     Command("open", "open a Service in the browser"),
+    Command("ui", "open the page about a cluster in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),
     Command("announce", "announce load balancers' addresses on the network of this machine (root; docs/machines.md)"),
     Command(
@@ -82,7 +83,7 @@ ELSEWHERE = {
     "ssh": "shell",
     "exec": "shell",
     "service": "services",
-    "dashboard": "open",
+    "dashboard": "ui",
     "load": "image",
 }
 """Words of other tools, and the command that does it here."""

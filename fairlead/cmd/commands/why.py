@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from fairlead.cli.api import Api, Tree
 from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.podsockets import listening_sockets
 from fairlead.cmd.wiring.clusterapi import ask, connect
+from fairlead.cmd.wiring.podsockets import listening_sockets
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             pod.metadata.name: [one.ip for one in pod.status.podIPs]
             for pod in (snapshot.ready_pods if snapshot.service else ())
         }
-        sockets = listening_sockets(running(args.name)[1], pods)
+        sockets = listening_sockets(running(args.name)[1].pid, pods)
     except UsageError:
         raise
     except CommandError as e:

@@ -53,13 +53,13 @@ class Inspector:
 
     def send(self, sender: Sender, pod: bool, address: str, port: int, protocol: str) -> Observed:
         """Sends one packet and returns what was seen of it. Raises CommandError."""
-        from fairlead.cmd.process.podsockets import process_at
+        from fairlead.cmd.wiring.podsockets import process_at
         from fairlead.cmd.process.sending import open_namespace, send
         from fairlead.net.conntrack.entries import Entry
         from fairlead.proxy.inspection.live import Observed
 
         if pod:
-            pid = process_at(self.run, sender.address)
+            pid = process_at(self.run.pid, sender.address)
         elif sender.node:
             pid = holder(self.run, sender.node)
         else:

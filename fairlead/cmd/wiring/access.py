@@ -72,8 +72,9 @@ class Access:
         )
 
 
-def read_kubeconfig(path: Path, *, context: str = "") -> Access:
-    """Returns the access of the context with this name, or else of `current-context`. Raises BadAccess."""
+def read_kubeconfig(path: Path, *, context: str = "", credentials: bool = True) -> Access:
+    """Returns the access of the context with this name, or else of `current-context`; without `credentials` that of an
+    anonymous user. Raises BadAccess."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as e:
@@ -82,7 +83,7 @@ def read_kubeconfig(path: Path, *, context: str = "") -> Access:
         raise BadAccess(f"cannot read the kubeconfig {path}: {e.strerror}") from e
     try:
         file = read_settings(_File, text, root="kubeconfig", unknown=True)
-        return _access(path, file, context or file.current_context)
+        return _access(path, file, context or file.current_context, credentials=credentials)
     except CodecError as e:
         raise BadAccess(f"{path}: {e}") from e
 
@@ -136,7 +137,7 @@ class _File:
     users: tuple[Any, ...] = ()
 
 
-def _access(path: Path, file: _File, name: str) -> Access:
+def _access(path: Path, file: _File, name: str, *, credentials: bool) -> Access:
     """Returns the access of the context with this name. Raises CodecError."""
     if not name:
         raise _fault("current-context", "is not set, and no context was named")
@@ -145,7 +146,7 @@ def _access(path: Path, file: _File, name: str) -> Access:
         raise _fault(f"{where}.cluster", "is missing")
     cluster, at = _entry("clusters", file.clusters, "cluster", context.cluster, _Cluster)
     user, by = _User(), "users"
-    if context.user:
+    if context.user and credentials:
         user, by = _entry("users", file.users, "user", context.user, _User)
     server = _server(cluster, at)
     tls = _tls(path.parent, cluster, at, user, by) if server.startswith("https:") else None

@@ -150,6 +150,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
         zygote=zygote,
         attacher=PodAttacher(Netlink()),
         traffic=traffic,
+        parts={"proxy": server.metrics},
         clock=clock,
         rng=rng,
         ids=RandomIds(rng),

@@ -116,6 +116,7 @@ def _settings(
 ) -> ApiSettings:
     from fairlead.apiserver.extensions import Extensions
     from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
+    from fairlead.cmd.wiring.page import LatePages
     from fairlead.cmd.wiring.pki import token_keys
 
     front = paths.pki / "front-proxy-client"
@@ -133,7 +134,7 @@ def _settings(
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
-        extensions=Extensions(components=components, paths=handlers),
+        extensions=Extensions(components=components, paths=handlers, pages=LatePages(clock=RealClock())),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),

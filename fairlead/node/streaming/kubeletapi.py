@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -37,6 +37,9 @@ from fairlead.node.usage.meter import Meter
 from fairlead.node.usage.model import PROMETHEUS, metrics, summary
 from fairlead.runtime import serving
 
+if TYPE_CHECKING:
+    from fairlead.node.usage.traffic import TrafficMeter
+
 _STOP_S = 1.0
 CLIENT_NAME = "kube-apiserver-kubelet-client"
 NODE_PREFIX = "system:node:"
@@ -53,14 +56,18 @@ class KubeletApi:
         zygote: ZygoteClient,
         traffic: Traffic,
         meter: Meter,
+        parts: Mapping[str, Callable[[], str]],
         clock: Clock,
     ) -> None:
+        """`parts` has the metrics of the node's other parts, served below `/metrics/`."""
         self._settings = settings
         self._find = find
         self._end_deleted = end_deleted
         self._zygote = zygote
         self._traffic = traffic
         self._meter = meter
+        self._parts = parts
+        self._pod_traffic: TrafficMeter | None = None
         self._clock = clock
 
     async def serve(self) -> None:
@@ -73,7 +80,9 @@ class KubeletApi:
         app.router.add_get(PATH, self._applied)
         app.router.add_post("/endDeletedPods", self._end_deleted_pods)
         app.router.add_get("/stats/summary", self._summary)
+        app.router.add_get("/stats/traffic", self._pod_counters)
         app.router.add_get("/metrics/resource", self._metrics)
+        app.router.add_get("/metrics/{part}", self._part_metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
@@ -117,6 +126,19 @@ class KubeletApi:
     async def _metrics(self, _: web.Request) -> web.Response:
         text = metrics(await self._meter.measure())
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
+
+    async def _pod_counters(self, _: web.Request) -> web.Response:
+        if self._pod_traffic is None:
+            from fairlead.node.usage.traffic import TrafficMeter, read_devices
+
+            self._pod_traffic = TrafficMeter(self._zygote, clock=self._clock, read_devices=read_devices)
+        return web.json_response(await self._pod_traffic.measure())
+
+    async def _part_metrics(self, request: web.Request) -> web.Response:
+        read = self._parts.get(request.match_info["part"])
+        if read is None:
+            raise web.HTTPNotFound(text="404 page not found\n")
+        return web.Response(body=read().encode(), headers={"Content-Type": PROMETHEUS})
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._worker(request), request.match_info["container"]

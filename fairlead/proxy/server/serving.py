@@ -180,14 +180,14 @@ class ProxyServer:
         if path == "/proxyMode":
             return Page(200, self.proxies[0].mode)
         if path == "/metrics":
-            return Page(200, self._metrics(), dict(_TEXT_FORMAT))
+            return Page(200, self.metrics(), dict(_TEXT_FORMAT))
         return NOT_FOUND
 
     def check_page(self, key: str) -> Page:
         check = self._checks.get(key)
         return NOT_FOUND if check is None else service_page(check, healthy=self.health().healthy(self._clock.now()))
 
-    def _metrics(self) -> str:
+    def metrics(self) -> str:
         families = [family for proxy in self.proxies for family in proxy.families()]
         for path, code in sorted(self._asked):
             labels = (("code", str(code)),)

@@ -11,17 +11,17 @@ from ipaddress import IPv6Address
 from itertools import pairwise
 from pathlib import Path
 
-from fairlead.cmd.cluster.state import Run
 from fairlead.explain.sockets import FILES, Listener, parse
 
 _PROC = Path("/proc")
 
 
-def listening_sockets(run: Run, pods: Mapping[str, Sequence[str]]) -> dict[str, frozenset[Listener]]:
-    """Returns the sockets by the Pod's name. `pods` has the Pods' addresses. Pods without a process are left out."""
+def listening_sockets(root: int, pods: Mapping[str, Sequence[str]]) -> dict[str, frozenset[Listener]]:
+    """Returns the sockets by the Pod's name. `pods` has the Pods' addresses. Pods without a process are left out.
+    `root` is a process of which all processes of the cluster descend."""
     missing = {address: name for name, addresses in pods.items() for address in addresses}
     found: dict[str, frozenset[Listener]] = {}
-    for pid in _descendants(run.pid):
+    for pid in _descendants(root):
         if len(found) == len(pods):
             break
         for address in _addresses(pid) & missing.keys():
@@ -30,9 +30,9 @@ def listening_sockets(run: Run, pods: Mapping[str, Sequence[str]]) -> dict[str, 
     return found
 
 
-def process_at(run: Run, address: str) -> int:
+def process_at(root: int, address: str) -> int:
     """Returns a process of the cluster whose network namespace has the address; 0 if none has it."""
-    return next((pid for pid in _descendants(run.pid) if address in _addresses(pid)), 0)
+    return next((pid for pid in _descendants(root) if address in _addresses(pid)), 0)
 
 
 def _sockets(pid: int) -> Iterator[Listener]:

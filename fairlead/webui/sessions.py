@@ -1,0 +1,100 @@
+"""One-time tokens and the sessions of browsers, in memory.
+
+What must stay true: a token works once and for a minute. A session needs both its halves, the cookie and the key, and
+the origin of its login; neither half is stored, only its hash. Limits bound the memory that logins can take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fairlead.apiserver.model import User
+from fairlead.apiserver.pages import COOKIE_PREFIX
+from fairlead.base.clock import Clock
+from fairlead.base.dataclass import dataclass
+
+T = TypeVar("T")
+TOKEN_S = 60.0
+SESSION_S = 12 * 3600.0
+BORROWED_S = 3600.0
+"""Lifetime of a session that began with a bearer token, which itself would end after an hour by default."""
+_MOST = 256
+"""Largest number of tokens, and of sessions; the oldest ends first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    user: User
+    origin: str
+    """Scheme, host and port of the page, as browsers write them."""
+    until: float
+    key_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The halves of a new session."""
+
+    cookie_name: str
+    cookie: str
+    key: str
+    session: Session
+
+
+class Sessions:
+    """`random` returns a new text that cannot be guessed and is fit for URLs and cookies."""
+
+    def __init__(self, *, clock: Clock, random: Callable[[], str]) -> None:
+        self._clock = clock
+        self._random = random
+        self._tokens: dict[bytes, tuple[User, float]] = {}
+        self._sessions: dict[bytes, Session] = {}
+
+    def make_token(self, user: User) -> str:
+        """Returns a one-time token for a session of the user."""
+        token = self._random()
+        _bound(self._tokens)
+        self._tokens[_hash(token)] = (user, self._clock.monotonic() + TOKEN_S)
+        return token
+
+    def redeem(self, token: str) -> User | None:
+        """Returns the user of a one-time token, which ends with that."""
+        user, until = self._tokens.pop(_hash(token), (None, 0.0))
+        return user if self._clock.monotonic() < until else None
+
+    def begin(self, user: User, origin: str, *, seconds: float = SESSION_S) -> Login:
+        cookie, key = self._random(), self._random()
+        session = Session(user, origin, self._clock.monotonic() + seconds, _hash(key))
+        _bound(self._sessions)
+        self._sessions[_hash(cookie)] = session
+        # Cookies do not distinguish ports, so two clusters need different names.
+        return Login(f"{COOKIE_PREFIX}{_hash(cookie).hex()[:12]}", cookie, key, session)
+
+    def of_cookies(self, cookies: Mapping[str, str]) -> list[Session]:
+        """Returns the sessions that the cookies name. A browser may have those of several clusters."""
+        found = (self._sessions.get(_hash(value)) for name, value in cookies.items() if name.startswith(COOKIE_PREFIX))
+        now = self._clock.monotonic()
+        return [session for session in found if session is not None and now < session.until]
+
+    def of(self, cookies: Mapping[str, str], key: str) -> Session | None:
+        """Returns the session with both halves."""
+        hashed = _hash(key)
+        return next((one for one in self.of_cookies(cookies) if hmac.compare_digest(one.key_hash, hashed)), None)
+
+    def is_alive(self, session: Session) -> bool:
+        return self._clock.monotonic() < session.until and any(one is session for one in self._sessions.values())
+
+    def end(self, session: Session) -> None:
+        self._sessions = {name: one for name, one in self._sessions.items() if one is not session}
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def _bound(entries: dict[bytes, T]) -> None:
+    while len(entries) >= _MOST:
+        del entries[next(iter(entries))]
