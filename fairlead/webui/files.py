@@ -9,7 +9,7 @@ from importlib.resources import files
 from fairlead.base.dataclass import dataclass
 
 INDEX, LOGIN = "index.html", "login.html"
-PUBLIC = frozenset({LOGIN, "login.js", "login.css"})
+PUBLIC = frozenset({LOGIN, "icon.svg", "login.css", "login.js"})
 """The files of the login page, which are served to everyone."""
 _TYPES: Mapping[str, str] = {
     "css": "text/css; charset=utf-8",

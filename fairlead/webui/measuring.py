@@ -84,7 +84,8 @@ async def _nodes(backend: Backend) -> list[str]:
 
 
 async def latencies(backend: Backend, user: User, namespace: str) -> AsyncIterator[Message]:
-    """Yields, every two seconds, the quantiles of the durations that were observed since the last message."""
+    """Yields, every two seconds, the quantiles of the durations that were observed since the last message; `first`
+    those since the start of the programs."""
     answer = await backend.transport(user).request(Request("GET", "/metrics", {}, {}))
     if answer.status != 200:
         raise decode_status_error(answer.status, answer.body)
@@ -92,7 +93,8 @@ async def latencies(backend: Backend, user: User, namespace: str) -> AsyncIterat
     while True:
         proxies, dns = await asyncio.gather(_proxy_metrics(backend), _dns_metrics(backend))
         now = _sums(_OF_PROXY, proxies) | _sums(_OF_DNS, dns)
-        yield {"latency": {name: total.since(before.get(name)).quantiles() for name, total in now.items()}}
+        changes = {name: total.since(before.get(name)).quantiles() for name, total in now.items()}
+        yield {"latency": changes, "first": not before}
         before = now
         await asyncio.sleep(_LATENCY_S)
 

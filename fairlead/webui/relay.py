@@ -89,7 +89,7 @@ class Relay:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._relay(reader, writer)
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -111,8 +111,14 @@ class Relay:
             to_server.write(head)
             await _join(_copy(reader, to_server), _copy(from_server, writer))
         finally:
-            to_server.close()
+            await _close(to_server)
         return None
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _refuse(writer: asyncio.StreamWriter, refusal: Refusal) -> None:

@@ -1,0 +1,91 @@
+"""A site of an API server on a memory store, served over plain HTTP on a loopback port."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from fairlead.apiserver.extensions import Extensions
+from fairlead.apiserver.model import User
+from fairlead.apiserver.pages import Backend
+from fairlead.base.clock import FakeClock
+from fairlead.webui.explaining import Explainer
+from fairlead.webui.sessions import Login, Sessions
+from fairlead.webui.site import Site
+from tests.apiserver.harness import Api, start
+
+ADMIN = User("admin", ("system:masters", "system:authenticated"))
+
+
+@dataclass
+class FakePages:
+    """A site whose nodes answer with given bodies. Implements `Pages`."""
+
+    site: Site
+    nodes: dict[str, bytes] = field(default_factory=dict)
+    """By node and path: `node1/stats/traffic`."""
+
+    def user_of(self, headers: Mapping[str, str]) -> User | None:
+        return self.site.user_of(headers)
+
+    async def answer(self, request: web.BaseRequest, user: User, backend: Backend) -> web.StreamResponse:
+        return await self.site.answer(request, user, _FakeBackend(backend, self.nodes))
+
+
+@dataclass
+class _FakeBackend:
+    real: Backend
+    nodes: Mapping[str, bytes]
+
+    def transport(self, user: User) -> Any:
+        return self.real.transport(user)
+
+    async def read_node(self, node: str, path: str) -> bytes:
+        return self.nodes[f"{node}{path}"]
+
+
+@dataclass
+class Served:
+    api: Api
+    sessions: Sessions
+    pages: FakePages
+    origin: str
+    http: aiohttp.ClientSession
+    clock: FakeClock
+
+    async def ask(
+        self, method: str, path: str, *, login: Login | None = None, key: str | None = None, **more: Any
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """Returns status, body and headers. With `login`, the request has its cookie and its key, or another `key`."""
+        headers = {k.replace("_", "-"): v for k, v in more.pop("headers", {}).items()}
+        if login is not None:
+            headers["cookie"] = f"{login.cookie_name}={login.cookie}"
+            if shown := login.key if key is None else key:
+                headers["x-fairlead-key"] = shown
+        async with self.http.request(method, f"{self.origin}{path}", headers=headers, **more) as answer:
+            return answer.status, await answer.read(), answer.headers
+
+    def login(self, user: User = ADMIN) -> Login:
+        return self.sessions.begin(user, self.origin)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Served]:
+    numbers, clock = count(), FakeClock()
+    sessions = Sessions(clock=clock, random=lambda: f"secret-{next(numbers)}")
+    pages = FakePages(Site(sessions, Explainer(lambda _: {})))
+    api = await start(extensions=Extensions(pages=pages))
+    sock = socket.create_server(("127.0.0.1", 0))
+    await api.server.serve([sock], None)
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            yield Served(api, sessions, pages, f"http://127.0.0.1:{sock.getsockname()[1]}", http, clock)
+    finally:
+        await api.server.stop()

@@ -1,0 +1,178 @@
+"""The site in front of a real API server: logins, files, and the rights of a session's user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from fairlead.apiserver.model import User
+from fairlead.webui.guard import SECURITY
+from tests.apiserver.harness import CONFIG_MAPS, SERVICES
+from tests.apiserver.rbac import RBAC, rule, subject
+from tests.webui.served import ADMIN, Served, served
+
+pytestmark = pytest.mark.slow
+BOB = User("bob", ("system:authenticated",))
+
+
+def story(test: Callable[[Served], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        async def main() -> None:
+            async with served() as at:
+                await test(at)
+
+        asyncio.run(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@story
+async def test_without_a_login_only_the_login_page_is_served(at: Served) -> None:
+    status, body, _ = await at.ask("GET", "/ui/")
+    assert (status, b"login.js" in body, b"app.js" in body) == (200, True, False)
+    for name in ("login.js", "login.css", "login", "icon.svg"):
+        assert (await at.ask("GET", f"/ui/{name}"))[0] == 200
+    for name in ("app.js", "style.css", "session", "stream", "why", "missing"):
+        assert (await at.ask("GET", f"/ui/{name}"))[0] == 401, name
+    assert b"app.js" not in (await at.ask("GET", "/ui/index.html"))[1]
+    assert (await at.ask("POST", "/ui/token"))[0] == 401
+    assert (await at.ask("GET", CONFIG_MAPS))[0] == 403
+
+
+@story
+async def test_every_answer_has_the_security_headers(at: Served) -> None:
+    login = at.login()
+    for method, path in [
+        ("GET", "/ui/"),
+        ("GET", "/ui/app.js"),
+        ("GET", "/ui/session"),
+        ("GET", "/ui/none"),
+        ("POST", "/ui/session"),
+    ]:
+        for given in (None, login):
+            _, _, headers = await at.ask(method, path, login=given)
+            assert {name: headers.get(name) for name in SECURITY} == SECURITY, (method, path)
+
+
+@story
+async def test_a_one_time_token_logs_in_once(at: Served) -> None:
+    token = at.sessions.make_token(ADMIN)
+
+    async def log_in() -> tuple[int, bytes, str]:
+        headers = {"origin": at.origin}
+        status, body, answered = await at.ask("POST", "/ui/session", json={"token": token}, headers=headers)
+        return status, body, answered.get("set-cookie", "")
+
+    status, body, cookie = await log_in()
+    assert status == 200
+    assert cookie.endswith("; HttpOnly; SameSite=Strict")
+    key = msgspec.json.decode(body)["key"]
+    headers = {"cookie": cookie.partition(";")[0], "x_fairlead_key": key}
+    status, body, _ = await at.ask("GET", "/ui/session", headers=headers)
+    assert (status, msgspec.json.decode(body)["user"]) == (200, "admin")
+    assert (await log_in())[0] == 401
+
+
+@story
+async def test_a_token_is_old_after_a_minute(at: Served) -> None:
+    token = at.sessions.make_token(ADMIN)
+    at.clock.advance(61)
+    status, _, _ = await at.ask("POST", "/ui/session", json={"token": token}, headers={"origin": at.origin})
+    assert status == 401
+
+
+@story
+async def test_a_login_from_another_page_is_refused_and_leaves_the_token(at: Served) -> None:
+    token = at.sessions.make_token(ADMIN)
+    for headers in ({}, {"origin": "http://evil.test"}, {"origin": at.origin, "host": "evil.test"}, {"origin": "null"}):
+        assert (await at.ask("POST", "/ui/session", json={"token": token}, headers=headers))[0] == 403
+    assert (await at.ask("POST", "/ui/session", data=b"x", headers={"origin": at.origin}))[0] == 400
+    status, _, _ = await at.ask("POST", "/ui/session", json={"token": token}, headers={"origin": at.origin})
+    assert status == 200
+
+
+@story
+async def test_the_cookie_alone_opens_the_files_and_nothing_else(at: Served) -> None:
+    login = at.login()
+    assert b"app.js" in (await at.ask("GET", "/ui/", login=login, key=""))[1]
+    assert (await at.ask("GET", "/ui/app.js", login=login, key=""))[0] == 200
+    assert (await at.ask("GET", "/ui/session", login=login, key=""))[0] == 401
+    assert (await at.ask("GET", CONFIG_MAPS, login=login, key=""))[0] == 403
+    assert (await at.ask("POST", CONFIG_MAPS, login=login, key="", json={"metadata": {"name": "a"}}))[0] == 403
+
+
+@story
+async def test_a_forged_write_is_refused(at: Served) -> None:
+    """A foreign page can make the browser send the cookie at most, and cannot change `Origin`."""
+    login, body = at.login(), {"metadata": {"name": "a"}}
+    assert (await at.ask("POST", CONFIG_MAPS, login=login, key="guessed", json=body))[0] == 401
+    for headers in ({"origin": "http://evil.test"}, {"host": "evil.test"}, {"sec_fetch_site": "cross-site"}):
+        assert (await at.ask("POST", CONFIG_MAPS, login=login, json=body, headers=headers))[0] == 401, headers
+    status, _, _ = await at.ask("POST", CONFIG_MAPS, login=login, json=body, headers={"origin": at.origin})
+    assert status == 201
+
+
+@story
+async def test_the_rights_are_those_of_the_user(at: Served) -> None:
+    role = {"metadata": {"name": "reader"}, "rules": [rule("get list watch", "services")]}
+    binding = {
+        "metadata": {"name": "bob"},
+        "subjects": [subject("user:bob")],
+        "roleRef": {"kind": "Role", "name": "reader"},
+    }
+    await at.api.ok("POST", f"{RBAC}/namespaces/default/roles", role)
+    await at.api.ok("POST", f"{RBAC}/namespaces/default/rolebindings", binding)
+    bob = at.login(BOB)
+    assert (await at.ask("GET", SERVICES, login=bob))[0] == 200
+    assert (await at.ask("GET", "/api/v1/services", login=bob))[0] == 403
+    status, body, _ = await at.ask("DELETE", f"{SERVICES}/kubernetes", login=bob)
+    assert (status, 'User \\"bob\\"' in body.decode()) == (403, True)
+
+
+@story
+async def test_the_owner_of_an_object_is_the_users_program_not_the_page(at: Served) -> None:
+    login = at.login()
+    path = f"{CONFIG_MAPS}?fieldManager=fairlead-ui"
+    _, body, _ = await at.ask("POST", path, login=login, json={"metadata": {"name": "a"}, "data": {"x": "y"}})
+    assert msgspec.json.decode(body)["metadata"]["managedFields"][0]["manager"] == "fairlead-ui"
+
+
+@story
+async def test_logging_out_ends_the_session(at: Served) -> None:
+    login = at.login()
+    assert (await at.ask("DELETE", "/ui/session", login=login))[0] == 200
+    assert (await at.ask("GET", "/ui/session", login=login))[0] == 401
+    assert b"login.js" in (await at.ask("GET", "/ui/", login=login, key=""))[1]
+
+
+@story
+async def test_unsupported_methods_and_files_have_their_own_errors(at: Served) -> None:
+    login = at.login()
+    assert (await at.ask("PUT", "/ui/session", login=login))[0] == 405
+    assert (await at.ask("POST", "/ui/app.js", login=login))[0] == 405
+    assert (await at.ask("GET", "/ui/..%2f..%2fsite.py", login=login))[0] == 404
+    status, _, headers = await at.ask("GET", "/ui", login=login, allow_redirects=False)
+    assert (status, headers["location"]) == (308, "/ui/")
+
+
+@story
+async def test_a_known_file_is_not_sent_again(at: Served) -> None:
+    login = at.login()
+    _, _, headers = await at.ask("GET", "/ui/app.js", login=login)
+    status, body, _ = await at.ask("GET", "/ui/app.js", login=login, headers={"if_none_match": headers["etag"]})
+    assert (status, body) == (304, b"")
+
+
+@story
+async def test_why_is_answered_with_the_rights_of_the_user(at: Served) -> None:
+    spec = {"ports": [{"port": 80}], "selector": {"app": "web"}}
+    await at.api.ok("POST", SERVICES, {"metadata": {"name": "web"}, "spec": spec})
+    path = "/ui/why?namespace=default&name=web"
+    status, body, _ = await at.ask("GET", path, login=at.login())
+    assert (status, msgspec.json.decode(body)["verdict"]) == (200, "fault")
+    assert (await at.ask("GET", path, login=at.login(BOB)))[0] == 403
+    assert (await at.ask("GET", "/ui/why?name=web", login=at.login()))[0] == 400
