@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -28,11 +29,11 @@ async def follow(transport: Transport, topic: Topic, path: str) -> AsyncIterator
         async for message, current in _listed(transport, topic, path):
             revision = current
             yield message
-        try:
+        with contextlib.suppress(StatusError, ConnectionError):  # for example 410: the revision is too old
             async for events in _watched(transport, topic, path, revision):
                 yield {"events": events}
-        except (StatusError, ConnectionError):
-            await asyncio.sleep(_RETRY_S)  # for example 410: the revision is too old
+        # A server that stops ends every watch at once; without a pause, this loop would keep it from stopping.
+        await asyncio.sleep(_RETRY_S)
 
 
 async def _listed(transport: Transport, topic: Topic, path: str) -> AsyncIterator[tuple[Message, str]]:

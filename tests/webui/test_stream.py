@@ -168,3 +168,12 @@ async def test_latencies_are_quantiles_of_the_nodes_histograms(at: Served) -> No
             [4, 0.05, 0.09000000000000001, 0.099],
         )
         assert first["latency"]["DNS answer"] == [0, None, None, None]
+
+
+@story
+async def test_an_open_page_does_not_keep_the_server_from_stopping(at: Served) -> None:
+    async with page(at, at.login()) as live:
+        await live.say(open=1, topic="services")
+        await live.hear()
+        async with asyncio.timeout(5):
+            await at.api.server.stop()

@@ -59,11 +59,12 @@ class Opened:
     def read(self) -> None:
         """Reads the entries of this thread's network namespace. Raises KernelError."""
         try:
-            self._count(_dump())
+            self.count(_dump())
         except OSError as error:
             raise KernelError(f"cannot read the tracked connections: {error.strerror}") from error
 
-    def _count(self, entries: list[tuple[bytes, bytes]]) -> None:
+    def count(self, entries: list[tuple[bytes, bytes]]) -> None:
+        """Takes one reading."""
         now = Counter(address for _, address in entries)
         self.open = {socket.inet_ntoa(address): count for address, count in now.items()}
         identities = {identity for identity, _ in entries}

@@ -9,16 +9,20 @@ export class ApiError extends Error {
   }
 }
 
+// Returns the message of a Status in JSON or YAML; another text is the message itself.
+export function messageOf(text) {
+  try {
+    return JSON.parse(text).message ?? text;
+  } catch {
+    const found = /^message: ((?:.*\n)(?: .*\n)*)/m.exec(text);
+    return found ? found[1].replace(/\s*\n\s*/g, " ").trim().replace(/^'(.*)'$/, "$1").replaceAll("''", "'") : text;
+  }
+}
+
 export async function request(path, { method = "GET", headers = {}, body, signal } = {}) {
   const answer = await fetch(path, { method, body, signal, headers: { ...headers, "x-fairlead-key": key() } });
   if (answer.ok) return answer;
-  const text = await answer.text();
-  let message = text;
-  try {
-    message = JSON.parse(text).message ?? text;
-  } catch {
-    // not a Status: the text itself is the message
-  }
+  const message = messageOf(await answer.text());
   if (answer.status === 401) location.replace("/ui/login");
   throw new ApiError(answer.status, message);
 }

@@ -12,9 +12,8 @@ export class Table {
     this.rows = [];
     this.first = -1;
     this.emptyText = empty;
-    this.spacer = h("div", { role: "rowgroup" });
-    this.body = h("div", { class: short ? "body short" : "body", tabindex: "0", role: "presentation" }, this.spacer);
-    this.body.setAttribute("aria-label", title);
+    this.spacer = h("div", { role: "presentation" });
+    this.body = h("div", { class: short ? "body short" : "body", tabindex: "0", role: "rowgroup" }, this.spacer);
     this.element = h("div", { class: "table", role: "table", "aria-label": title },
       h("div", { role: "rowgroup" },
         this.row(columns.map((column) => this.cell("columnheader", column, column.title)), "row head")),

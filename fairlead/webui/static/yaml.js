@@ -41,6 +41,13 @@ async function pathOf(document, namespace) {
   return `${prefix}${inside}/${resource.name}/${name}`;
 }
 
+// Asks the collection, because a 404 would be an error in the browser's console.
+async function exists(path) {
+  const [collection, name] = [path.slice(0, path.lastIndexOf("/")), path.slice(path.lastIndexOf("/") + 1)];
+  const { items } = await getJson(`${collection}?fieldSelector=metadata.name%3D${encodeURIComponent(name)}`);
+  return items.length > 0;
+}
+
 export async function show(root, { namespace, rest }) {
   const path = rest.length ? `/${rest.map(encodeURIComponent).join("/")}` : "";
   const editor = h("textarea", { "aria-label": "YAML", spellcheck: "false" });
@@ -78,7 +85,7 @@ export async function show(root, { namespace, rest }) {
     const changes = [];
     for (const document of documents(editor.value)) {
       const target = await pathOf(document, namespace);
-      const old = await getText(target, "application/yaml").catch(() => "");
+      const old = (await exists(target)) ? await getText(target, "application/yaml") : "";
       const answer = await request(`${target}?${query}`, {
         method: "PATCH", headers: { "content-type": "application/apply-patch+yaml", accept: "application/yaml" }, body: document.text,
       });
