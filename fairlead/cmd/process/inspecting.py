@@ -53,8 +53,8 @@ class Inspector:
 
     def send(self, sender: Sender, pod: bool, address: str, port: int, protocol: str) -> Observed:
         """Sends one packet and returns what was seen of it. Raises CommandError."""
-        from fairlead.cmd.wiring.podsockets import process_at
         from fairlead.cmd.process.sending import open_namespace, send
+        from fairlead.cmd.wiring.podsockets import process_at
         from fairlead.net.conntrack.entries import Entry
         from fairlead.proxy.inspection.live import Observed
 
