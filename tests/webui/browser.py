@@ -54,10 +54,14 @@ class Tab:
         self.page = self.context.new_page()
         self.origin = url.partition("/ui/")[0]
         self.errors: list[str] = []
-        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
         self.page.wait_for_url(f"{self.origin}/ui/")
+
+    def _hear(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
     def show(self, view: str, *, ready: bool = True) -> Any:
         """Shows a view and waits until its data have arrived."""
