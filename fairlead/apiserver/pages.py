@@ -32,7 +32,7 @@ class Pages(Protocol):
     """Serves a site below `PREFIX` and knows the sessions of its users."""
 
     def user_of(self, headers: Mapping[str, str]) -> User | None:
-        """Returns the user of the request's session; None if the request has no session's key. Raises StatusError 401
+        """Returns the user of the request's session; None without the key of a session. Raises StatusError 401
         if the key is not that of a session, or if the request comes from another origin."""
         ...
 

@@ -24,7 +24,7 @@ _CONNECT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The API server, with a TLS context that has no client certificate. None: plain HTTP."""
+    """The API server, and a TLS context without a client certificate. None: plain HTTP."""
 
     host: str
     port: int

@@ -104,7 +104,7 @@ class Site:
                 name = LOGIN
         found = self._files.get(name)
         if found is None:
-            raise StatusError(404, "NotFound", f"the page has no file {name!r}")
+            raise StatusError(404, "NotFound", f"unknown file of the page: {name!r}")
         return _file_response(request, found)
 
     async def _log_in(self, request: web.BaseRequest, user: User) -> web.Response:

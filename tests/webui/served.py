@@ -30,7 +30,7 @@ class FakePages:
 
     site: Site
     nodes: dict[str, bytes] = field(default_factory=dict)
-    """By node and path: `node1/stats/traffic`."""
+    """Keys are node and path: `node1/stats/traffic`."""
 
     def user_of(self, headers: Mapping[str, str]) -> User | None:
         return self.site.user_of(headers)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fairlead.apiserver.model import User
 
 _BYTES = 24
-"""Of a token, a cookie or a key: 192 bits."""
+"""Length of a token, a cookie or a key: 192 bits."""
 _ROOT = 1
 """The process of which all processes of the cluster descend, in its pid namespace."""
 

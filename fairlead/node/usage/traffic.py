@@ -64,7 +64,7 @@ class TrafficMeter:
         devices = parse_devices(self._read_devices())
         try:
             self._opened.read()
-        except KernelError:  # the kernel has no ctnetlink
+        except KernelError:  # the kernel lacks ctnetlink
             return devices, False
         return devices, True
 
