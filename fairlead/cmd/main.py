@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _module(command: Command) -> Any:
-    return import_module(f"fairlead.cmd.commands.{command.name}")
+    return import_module(f"fairlead.cmd.commands.{command.module}")
 
 
 def build_parser(called: str | None = None) -> argparse.ArgumentParser:

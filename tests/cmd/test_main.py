@@ -129,7 +129,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_module_of_commands_is_declared_and_the_other_way_round() -> None:
     modules = {module.name for module in pkgutil.iter_modules(fairlead.cmd.commands.__path__)}
-    assert modules == {command.name for command in COMMANDS}
+    assert modules == {command.module for command in COMMANDS}
 
 
 @pytest.mark.parametrize("command", ["--help", "version"])

@@ -14,7 +14,7 @@ class Command(NamedTuple):
     """The declaration of a command; a NamedTuple, because `dataclasses` would double the imports of `--help`."""
 
     name: str
-    """The name of the command and of its module."""
+    """The name of the command; that of its module has `_` instead of `-`."""
     summary: str
     """A phrase for `fairlead --help`."""
     cluster: str | None = DEFAULT_NAME
@@ -27,6 +27,10 @@ class Command(NamedTuple):
     """A pattern of the words without a dash that are for the command itself."""
     passes_flags: bool = False
     """Flags that the command does not have begin the command line."""
+
+    @property
+    def module(self) -> str:
+        return self.name.replace("-", "_")
 
 
 COMMANDS = (
@@ -45,6 +49,7 @@ COMMANDS = (
     ),
     Command("kubectl", "run kubectl for a cluster", takes_argv=True, passes_flags=True),
     Command("logs", "show the logs of a cluster's components"),
+    Command("support-bundle", "write an archive for a bug report: state, logs, objects, events and rules, no secrets"),
     Command("services", "list the URLs at which this machine reaches the Services of a cluster"),
     Command("reset", "bring a running cluster back to its first state: no objects but the initial ones, empty volumes"),
     Command("snapshot", "save and restore the objects and volumes of a running cluster"),
