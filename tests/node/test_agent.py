@@ -208,6 +208,24 @@ def test_environment_and_volumes_come_from_the_api(ordinary: bool) -> None:
     assert on_node(work, ordinary=ordinary) == expected
 
 
+def test_a_volume_with_the_pods_labels_follows_them_at_once() -> None:
+    async def work(node: NodeBench) -> None:
+        items = [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]
+        main = shell(
+            "while :; do cat /info/labels; echo; sleep 0.05; done",
+            volumeMounts=[{"name": "info", "mountPath": "/info"}],
+        )
+        async with node.agent():
+            pod = await node.create("p", main, volumes=[{"name": "info", "downwardAPI": {"items": items}}])
+            await node.until("p", ready)
+            await node.client.patch(POD, "p", "default", patch={"metadata": {"labels": {"colour": "red"}}})
+            async with asyncio.timeout(20):  # a volume is refreshed each minute in any case
+                while 'colour="red"' not in node.log(pod, "main"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+    on_node(work)
+
+
 def test_fallback_to_logs_on_error_uses_the_end_of_the_log() -> None:
     async def work(node: NodeBench) -> list[str]:
         found = []

@@ -55,6 +55,7 @@ class PodWorker:
         self._previous_ip = pod.status.podIP
         """The address from before this agent: the status omits it while the pod has no sandbox."""
         self._done = False
+        self._metadata_changed = asyncio.Event()
         self._reported: set[str] = set(self._ignored(pod)) if pod_state.sandbox == "up" else set()
         """Paths of ignored fields that an event has named, by an agent before this one too."""
 
@@ -74,7 +75,9 @@ class PodWorker:
             local.in_api = False
             local.state.ending = True
         else:
-            local.pod = pod
+            before, local.pod = local.pod.metadata, pod
+            if (before.labels, before.annotations) != (pod.metadata.labels, pod.metadata.annotations):
+                self._metadata_changed.set()
             self._add_runners()
             local.state.ending = local.state.ending or pod.metadata.deletionTimestamp is not None
             if local.state.sandbox == "up":
@@ -274,12 +277,16 @@ class PodWorker:
         self._done = True
 
     async def _refresh(self) -> None:
-        """Updates volumes from the API, after a minute at most."""
+        """Updates volumes from the API: at once after a change of the pod's labels and annotations, which volumes may
+        show, and after a minute at most for what the pod refers to."""
         local = self._local
         if not refreshed(local.pod):
             return
         while True:
-            await asyncio.sleep(_REFRESH_S * self._deps.rng.uniform(0.8, 1.2))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REFRESH_S * self._deps.rng.uniform(0.8, 1.2)):
+                    await self._metadata_changed.wait()
+            self._metadata_changed.clear()
             if local.state.sandbox == "up" and not local.state.ending:
                 # What has gone stays as it was in the pod's files.
                 with contextlib.suppress(ConnectionError, StatusError, VolumeProblem):
