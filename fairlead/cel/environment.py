@@ -17,7 +17,8 @@ from fairlead.cel import estimate
 from fairlead.cel.checker import Checker
 from fairlead.cel.errors import CompileError, CostExceededError, EvaluationError
 from fairlead.cel.estimate import Range
-from fairlead.cel.evaluator import Compiler, Evaluate, Frame
+from fairlead.cel.evaluator import Compiler
+from fairlead.cel.frames import Evaluate, Frame
 from fairlead.cel.functions import Functions, by_name
 from fairlead.cel.libraries import authorization, jsonpatch, lists, networks, optionals, standard, strings, texts
 from fairlead.cel.literals import check_literals
