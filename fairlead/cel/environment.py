@@ -16,13 +16,13 @@ from typing import Any
 from fairlead.cel import estimate
 from fairlead.cel.checker import Checker
 from fairlead.cel.errors import CompileError, CostExceededError, EvaluationError
-from fairlead.cel.estimate import Range
 from fairlead.cel.evaluator import Compiler
 from fairlead.cel.frames import Evaluate, Frame
 from fairlead.cel.functions import Functions, by_name
 from fairlead.cel.libraries import authorization, jsonpatch, lists, networks, optionals, standard, strings, texts
 from fairlead.cel.literals import check_literals
 from fairlead.cel.parser import parse
+from fairlead.cel.sizes import Range
 from fairlead.cel.syntax import Ident, Node
 from fairlead.cel.types import BOOL, DYN, STRING, Type
 from fairlead.cel.walking import walk
