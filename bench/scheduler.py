@@ -26,7 +26,7 @@ import uvloop
 
 import fairlead.scheduler.loop
 from fairlead.api.core.node.kind import NODE, Node, NodeCondition, NodeStatus
-from fairlead.api.core.pod.container import Container, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fairlead.api.core.node.kind import Taint
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.tolerations import tolerates
+from fairlead.api.core.pod.placement.tolerations import tolerates
 
 
 def untolerated(pod: Pod, taints: Iterable[Taint], effects: Sequence[str]) -> bool:

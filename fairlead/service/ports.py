@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.volumes.volume import Volume
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
 

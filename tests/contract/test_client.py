@@ -17,7 +17,7 @@ from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
 from fairlead.api.core.node.kind import NODE, Node
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import ObjectMeta

@@ -7,7 +7,7 @@ from typing import Any
 from fairlead.api.apps.deployment.kind import Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
 from fairlead.api.apps.replicaset.kind import ReplicaSet, ReplicaSetSpec
 from fairlead.api.core.node.kind import Node, NodeCondition, NodeSpec, NodeStatus
-from fairlead.api.core.pod.container import Container, ContainerPort
+from fairlead.api.core.pod.containers.container import Container, ContainerPort
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
 from fairlead.api.core.pod.status import PodCondition, PodIP, PodStatus

@@ -13,13 +13,13 @@ from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.kind import PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
-from fairlead.api.core.pod.claim import (
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.volumes.claim import (
     PersistentVolumeClaimSpec,
     PersistentVolumeClaimTemplate,
     VolumeResourceRequirements,
 )
-from fairlead.api.core.pod.kind import POD, Pod
-from fairlead.api.core.pod.volume import (
+from fairlead.api.core.pod.volumes.volume import (
     EphemeralVolumeSource,
     HostPathVolumeSource,
     PersistentVolumeClaimVolumeSource,

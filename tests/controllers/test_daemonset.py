@@ -20,8 +20,8 @@ from fairlead.api.apps.daemonset.kind import (
     RollingUpdateDaemonSet,
 )
 from fairlead.api.core.node.kind import NODE, Node, Taint
-from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.placement.affinity import Toleration
 from fairlead.api.meta.types import LabelSelector, ObjectMeta
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.workloads.daemonset.nodes import Fit, fit_of, target_of

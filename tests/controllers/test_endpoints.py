@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.core.endpoints.kind import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from fairlead.api.core.pod.container import ContainerPort
+from fairlead.api.core.pod.containers.container import ContainerPort
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import PodIP
 from fairlead.api.core.service.kind import Service, ServicePort

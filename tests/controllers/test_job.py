@@ -21,7 +21,7 @@ from fairlead.api.batch.job.spec import (
 )
 from fairlead.api.batch.job.status import UncountedTerminatedPods
 from fairlead.api.core.event.kind import EVENT
-from fairlead.api.core.pod.containerstatus import ContainerState, ContainerStateTerminated, ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerState, ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import LabelSelector, ObjectMeta
 from fairlead.base.instant import Instant, render_time

@@ -8,10 +8,10 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.namespace.kind import Namespace, NamespaceSpec
 from fairlead.api.core.node.kind import Node, Taint
-from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.placement.affinity import Toleration
+from fairlead.api.core.pod.placement.tolerations import tolerates
 from fairlead.api.core.pod.status import PodCondition
-from fairlead.api.core.pod.tolerations import tolerates
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.controllers.cluster.namespace.plan import Remains, kinds_to_delete

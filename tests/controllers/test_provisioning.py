@@ -19,7 +19,7 @@ from fairlead.api.core.persistentvolume.kind import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import POD
-from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.core.topology.types import TopologySelectorLabelRequirement, TopologySelectorTerm
 from fairlead.api.meta.reference import TypedLocalObjectReference
 from fairlead.api.meta.types import LabelSelector

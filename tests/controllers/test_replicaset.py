@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.podfacts import controller_reference

@@ -24,8 +24,8 @@ from fairlead.api.apps.statefulset.kind import (
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.actions import Binding
-from fairlead.api.core.pod.claim import PersistentVolumeClaimSpec, VolumeResourceRequirements
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimSpec, VolumeResourceRequirements
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.api.meta.reference import ObjectReference

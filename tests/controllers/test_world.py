@@ -17,8 +17,8 @@ from fairlead.api.core.endpoints.kind import ENDPOINTS
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.node.kind import NODE
-from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.kind import POD
+from fairlead.api.core.pod.placement.affinity import Toleration
 from fairlead.api.core.pod.spec import PodSchedulingGate
 from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT

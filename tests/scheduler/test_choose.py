@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.api.core.node.kind import Node, Taint
-from fairlead.api.core.pod.affinity import (
+from fairlead.api.core.pod.containers.container import Container, ContainerPort, ResourceRequirements
+from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.placement.affinity import (
     Affinity,
     NodeAffinity,
     NodeSelector,
@@ -21,8 +23,6 @@ from fairlead.api.core.pod.affinity import (
     TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 )
-from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRequirements
-from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.types import LabelSelector
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot

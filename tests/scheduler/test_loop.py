@@ -10,11 +10,11 @@ from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
-from fairlead.api.core.pod.affinity import Affinity, PodAffinity, PodAffinityTerm
-from fairlead.api.core.pod.claim import PersistentVolumeClaimSpec, VolumeResourceRequirements
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.placement.affinity import Affinity, PodAffinity, PodAffinityTerm
 from fairlead.api.core.pod.spec import PodSchedulingGate
-from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimSpec, VolumeResourceRequirements
+from fairlead.api.core.pod.volumes.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import LabelSelector, ObjectMeta
 from fairlead.api.policy.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget, PodDisruptionBudgetSpec

@@ -15,9 +15,9 @@ from fairlead.api.core.persistentvolume.kind import PersistentVolume, VolumeNode
 from fairlead.api.core.persistentvolume.sources import CSIPersistentVolumeSource
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
-from fairlead.api.core.pod.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.placement.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
+from fairlead.api.core.pod.volumes.volume import EphemeralVolumeSource, PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.core.topology.types import TopologySelectorLabelRequirement, TopologySelectorTerm
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.api.storage.csinode import CSI_NODE

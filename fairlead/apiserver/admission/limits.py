@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.api.core.limitrange import LIMIT_RANGE
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fairlead.api.core.pod.affinity import Toleration
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.placement.affinity import Toleration
 from fairlead.api.node.runtimeclass import RUNTIME_CLASS
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.watchcache.resource import Resources

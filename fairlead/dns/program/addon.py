@@ -19,10 +19,10 @@ from fairlead.api.apps.deployment.kind import (
     RollingUpdateDeployment,
 )
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
-from fairlead.api.core.pod.container import Container, ContainerPort, ResourceRequirements
-from fairlead.api.core.pod.env import EnvVar
-from fairlead.api.core.pod.probe import HTTPGetAction, Probe
-from fairlead.api.core.pod.security import Capabilities, SecurityContext
+from fairlead.api.core.pod.containers.container import Container, ContainerPort, ResourceRequirements
+from fairlead.api.core.pod.containers.env import EnvVar
+from fairlead.api.core.pod.containers.probe import HTTPGetAction, Probe
+from fairlead.api.core.pod.containers.security import Capabilities, SecurityContext
 from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.predicates import condition, is_ready
 from fairlead.api.core.pod.types import Pod
 from fairlead.explain.finding import Finding, fault, note, ok

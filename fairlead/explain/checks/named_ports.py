@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.container import ContainerPort
+from fairlead.api.core.pod.containers.container import ContainerPort
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.explain.finding import Finding, fault, note, ok

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.api.core.pod.predicates import condition, is_ready
-from fairlead.api.core.pod.probe import Probe
 from fairlead.api.core.pod.types import Pod
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot, count

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from fairlead.api.core.amounts import Amount, value
-from fairlead.api.core.pod.container import Container, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.create import qos_class
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.env import EnvVar, ResourceFieldSelector
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.env import EnvVar, ResourceFieldSelector
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
 from fairlead.api.meta.columns import join_host_port

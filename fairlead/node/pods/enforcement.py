@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from fairlead.api.core.pod.container import Container, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.create import qos_class
 from fairlead.base.dataclass import dataclass
 from fairlead.node.cgroups.limits import limits_of, memory_limit, oom_score_adj

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements, VolumeMount
+from fairlead.api.core.pod.containers.container import Container, EphemeralContainer, ResourceRequirements, VolumeMount
+from fairlead.api.core.pod.containers.probe import HTTPGetAction, LifecycleHandler
+from fairlead.api.core.pod.containers.security import PodSecurityContext, SecurityContext
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.probe import HTTPGetAction, LifecycleHandler
-from fairlead.api.core.pod.security import PodSecurityContext, SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource
-from fairlead.api.core.pod.volume_projected import (
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource
+from fairlead.api.core.pod.volumes.volume_projected import (
     ConfigMapVolumeSource,
     DownwardAPIVolumeFile,
     DownwardAPIVolumeSource,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.base.tasks import Nursery

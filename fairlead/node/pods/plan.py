@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time

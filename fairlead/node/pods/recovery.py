@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from fairlead.api.core.amounts import Amount, total, value
-from fairlead.api.core.pod.container import Container, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.resize import RESIZABLE
 from fairlead.node.pods.state import ContainerState, PodState, own_containers, sidecar

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements
-from fairlead.api.core.pod.probe import LifecycleHandler
+from fairlead.api.core.pod.containers.container import Container, EphemeralContainer, ResourceRequirements
+from fairlead.api.core.pod.containers.probe import LifecycleHandler
 from fairlead.base import tasks
 from fairlead.base.instant import Instant
 from fairlead.machinery.values.status import StatusError

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Sequence
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.node.pods.commands import run_command

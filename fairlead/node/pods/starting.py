@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodIP
 from fairlead.base.numbers import natural

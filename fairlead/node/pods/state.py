@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, EphemeralContainer, ResourceRequirements
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant

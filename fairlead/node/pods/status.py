@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.containerstatus import (
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.containerstatus import (
     ContainerState as ContainerStatusState,
 )
-from fairlead.api.core.pod.containerstatus import (
+from fairlead.api.core.pod.containers.containerstatus import (
     ContainerStateRunning,
     ContainerStateTerminated,
     ContainerStateWaiting,

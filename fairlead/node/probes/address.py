@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.meta.columns import join_host_port
 from fairlead.base.numbers import natural
 

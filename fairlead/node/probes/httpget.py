@@ -16,8 +16,8 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import HTTPGetAction
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import HTTPGetAction
 from fairlead.api.meta.columns import join_host_port
 from fairlead.base.dataclass import dataclass
 from fairlead.node.probes.address import dial_text, resolve_port

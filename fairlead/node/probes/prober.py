@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import GRPCAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import GRPCAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction
 from fairlead.api.meta.columns import join_host_port
 from fairlead.node.env.environment import expand
 from fairlead.node.probes import grpc as grpchealth

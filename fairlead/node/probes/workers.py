@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import Probe
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.node.probes.prober import RunCommand, probe_once

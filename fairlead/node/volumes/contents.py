@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fairlead.api.core.pod.volume_projected import KeyToPath
+from fairlead.api.core.pod.volumes.volume_projected import KeyToPath
 from fairlead.base.dataclass import dataclass, field
 from fairlead.node.env.references import ConfigData, RequestedImage, RequestedToken
 

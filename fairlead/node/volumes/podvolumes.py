@@ -11,9 +11,9 @@ import msgspec
 
 from fairlead.api.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
 from fairlead.api.core.configmap.kind import CONFIG_MAP
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.volumes.volume import Volume
 from fairlead.api.core.secret.kind import SECRET
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource, Volume
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.plugin import VolumePlugin
 from fairlead.node.volumes.plugins.configmap import CONFIG_MAP_VOLUME

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.api.core.pod.affinity import Affinity, PodAffinity, PodAffinityTerm, PodAntiAffinity
 from fairlead.api.core.pod.hostports import HostPort, host_ports
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.placement.affinity import Affinity, PodAffinity, PodAffinityTerm, PodAntiAffinity
 from fairlead.api.meta.types import controller_of
 from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import key_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from fairlead.api.core.node.kind import Node
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.machinery.values.quantity import milli, whole
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fairlead.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.placement.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.selectors import LabelRequirement, LabelRequirements, from_label_selector
 

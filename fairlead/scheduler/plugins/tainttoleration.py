@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.tolerations import tolerates, untolerated
+from fairlead.api.core.pod.placement.tolerations import tolerates, untolerated
 from fairlead.scheduler.cache.nodeinfo import NodeInfo
 from fairlead.scheduler.cache.podinfo import PodInfo
 from fairlead.scheduler.cache.snapshot import Snapshot

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.core.pod.container import ResourceRequirements
+from fairlead.api.core.pod.containers.container import ResourceRequirements
 from fairlead.node.cgroups.limits import Limits, limits_of, oom_score_adj
 from tests.node.makers import pod
 

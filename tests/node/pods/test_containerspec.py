@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.core.pod.probe import Probe
+from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell

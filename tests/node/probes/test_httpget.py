@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import HTTPGetAction, LifecycleHandler, Probe
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import HTTPGetAction, LifecycleHandler, Probe
 from fairlead.node.probes.httpget import MAX_BODY
 from fairlead.node.probes.prober import probe_once, run_hook
 from fairlead.node.probes.result import SUCCESS, ProbeResult, ProbeStatus

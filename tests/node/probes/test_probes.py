@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod
 from tests.node.health import health_server
 from tests.node.nodebench import NodeBench, on_node, ready, shell

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.node.env.references import ConfigData
 from fairlead.node.volumes.contents import VolumeSources

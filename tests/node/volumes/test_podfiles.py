@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.api.core.configmap.kind import ConfigMap
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource, HostPathVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource, HostPathVolumeSource, Volume
 from fairlead.api.core.secret.kind import Secret
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant

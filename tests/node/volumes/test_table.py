@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.configmap.kind import ConfigMap
-from fairlead.api.core.pod.volume import Volume
-from fairlead.api.core.pod.volume_projected import VolumeProjection
+from fairlead.api.core.pod.volumes.volume import Volume
+from fairlead.api.core.pod.volumes.volume_projected import VolumeProjection
 from fairlead.api.core.secret.kind import Secret
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds

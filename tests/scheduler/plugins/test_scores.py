@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.node.kind import ContainerImage, Node, Taint
-from fairlead.api.core.pod.affinity import TopologySpreadConstraint
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.placement.affinity import TopologySpreadConstraint
 from fairlead.api.meta.types import LabelSelector
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot

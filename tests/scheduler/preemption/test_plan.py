@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead.api.core.node.kind import Taint
-from fairlead.api.core.pod.affinity import Affinity, PodAffinityTerm, PodAntiAffinity
+from fairlead.api.core.pod.placement.affinity import Affinity, PodAffinityTerm, PodAntiAffinity
 from fairlead.api.core.pod.status import PodCondition
 from fairlead.api.meta.types import LabelSelector, ObjectMeta
 from fairlead.api.policy.poddisruptionbudget.kind import (

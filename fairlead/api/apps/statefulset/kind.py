@@ -11,10 +11,10 @@ import msgspec
 from fairlead.api.apps.statefulset import STATEFUL_SET
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim, default_claim
-from fairlead.api.core.pod.claim_rules import claim_spec_errors, claim_warnings
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings, template_errors
-from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.volumes.claim_rules import claim_spec_errors, claim_warnings
+from fairlead.api.core.pod.volumes.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import label_selector, not_negative

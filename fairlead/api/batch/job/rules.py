@@ -16,8 +16,8 @@ from fairlead.api.batch.job.spec import (
     PodFailurePolicyRule,
     SuccessPolicyRule,
 )
-from fairlead.api.core.pod.affinity import Affinity
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.placement.affinity import Affinity
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import template_errors
 from fairlead.api.meta.rules import domain_prefixed_path, label_selector, not_negative, too_many

@@ -15,8 +15,8 @@ from fairlead.api.core.persistentvolume.rules import (
     volume_warnings,
 )
 from fairlead.api.core.persistentvolume.sources import PersistentVolumeSource
-from fairlead.api.core.pod.affinity import NodeSelector
-from fairlead.api.core.pod.volume_defaults import default_network
+from fairlead.api.core.pod.placement.affinity import NodeSelector
+from fairlead.api.core.pod.volumes.volume_defaults import default_network
 from fairlead.api.meta.columns import AGE, NAME, UNSET
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, Record, Resources, Strings, Time

@@ -20,10 +20,10 @@ from fairlead.api.core.persistentvolume.sources import (
     PersistentVolumeSource,
     SecretReference,
 )
-from fairlead.api.core.pod.affinity import NodeSelector
-from fairlead.api.core.pod.affinity_rules import node_selector_errors
-from fairlead.api.core.pod.claim_rules import VOLUME_MODES, access_mode_errors, class_name_errors
-from fairlead.api.core.pod.volume_network_rules import driver_errors, network_errors
+from fairlead.api.core.pod.placement.affinity import NodeSelector
+from fairlead.api.core.pod.placement.affinity_rules import node_selector_errors
+from fairlead.api.core.pod.volumes.claim_rules import VOLUME_MODES, access_mode_errors, class_name_errors
+from fairlead.api.core.pod.volumes.volume_network_rules import driver_errors, network_errors
 from fairlead.api.core.topology.labels import REGION_LABEL, ZONE_LABEL
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.reference import ObjectReference

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.volume import HostPathVolumeSource
-from fairlead.api.core.pod.volume_network import (
+from fairlead.api.core.pod.volumes.volume import HostPathVolumeSource
+from fairlead.api.core.pod.volumes.volume_network import (
     AWSElasticBlockStoreVolumeSource,
     AzureDiskVolumeSource,
     CephFSVolumeSource,

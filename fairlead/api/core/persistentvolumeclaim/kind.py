@@ -11,8 +11,8 @@ import msgspec
 from fairlead.api.core.accessmodes import CLASS_ANNOTATION, OLD_CLASS, render_access_modes
 from fairlead.api.core.amounts import canonicalize, value
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
-from fairlead.api.core.pod.claim import PersistentVolumeClaimSpec
-from fairlead.api.core.pod.claim_rules import (
+from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimSpec
+from fairlead.api.core.pod.volumes.claim_rules import (
     claim_spec_errors,
     claim_warnings,
     complete_sources,

@@ -6,8 +6,8 @@ first, then the state of the init containers, then the last container with a rea
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.containerstatus import ContainerStateTerminated, ContainerStatus
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.containerstatus import ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.meta.columns import AGE, NAME, or_none, since

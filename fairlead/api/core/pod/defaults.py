@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fairlead.api.core.amounts import canonical_text, canonicalize
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import HTTPGetAction, Lifecycle, Probe
-from fairlead.api.core.pod.security import PodSecurityContext
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import HTTPGetAction, Lifecycle, Probe
+from fairlead.api.core.pod.containers.security import PodSecurityContext
 from fairlead.api.core.pod.spec import PodSpec
-from fairlead.api.core.pod.volume_defaults import default_volume, pull_policy
+from fairlead.api.core.pod.volumes.volume_defaults import default_volume, pull_policy
 
 GRACE_SECONDS = 30
 MESSAGE_PATH = "/dev/termination-log"

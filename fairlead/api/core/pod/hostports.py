@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fairlead.api.core.pod.container import ContainerPort
+from fairlead.api.core.pod.containers.container import ContainerPort
 from fairlead.api.core.pod.kind import Pod
 
 HostPort = tuple[str, str, int]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from fairlead.api.core.amounts import Amount
-from fairlead.api.core.pod.container import Container, ResourceRequirements
+from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.create import qos_class
 from fairlead.api.core.pod.rules import MIRROR
 from fairlead.api.core.pod.types import Pod

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
-from fairlead.api.core.pod.container import Container, EphemeralContainer, ResourceRequirements
-from fairlead.api.core.pod.security import PodSecurityContext
-from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.containers.container import Container, EphemeralContainer, ResourceRequirements
+from fairlead.api.core.pod.containers.security import PodSecurityContext
+from fairlead.api.core.pod.placement.affinity import Affinity, Toleration, TopologySpreadConstraint
+from fairlead.api.core.pod.volumes.volume import Volume
 from fairlead.api.meta.reference import LocalObjectReference
 from fairlead.api.meta.types import BY_NAME, Int32, Int64, ObjectMeta, Record, Resources, Strings
 from fairlead.machinery.kinds.kind import Atomic, Doc, Format, ListMap, OneOf, Range, Required

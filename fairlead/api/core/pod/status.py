@@ -4,8 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.container import ResourceRequirements
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.container import ResourceRequirements
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.meta.types import BY_NAME, BY_TYPE, Int64, Quantity, Record, Resources, Time
 from fairlead.machinery.kinds.kind import Atomic, Doc, ListMap, SetList
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.defaults import default_pod_spec
 from fairlead.api.core.pod.rules import template_errors
 from fairlead.api.core.pod.warnings import pod_warnings

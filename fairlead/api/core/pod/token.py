@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairlead.api.core.pod.container import Container, VolumeMount
-from fairlead.api.core.pod.env import ObjectFieldSelector
+from fairlead.api.core.pod.containers.container import Container, VolumeMount
+from fairlead.api.core.pod.containers.env import ObjectFieldSelector
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.types import Pod
-from fairlead.api.core.pod.volume import Volume
-from fairlead.api.core.pod.volume_projected import (
+from fairlead.api.core.pod.volumes.volume import Volume
+from fairlead.api.core.pod.volumes.volume_projected import (
     ConfigMapProjection,
     DownwardAPIProjection,
     DownwardAPIVolumeFile,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import (
     container_images,

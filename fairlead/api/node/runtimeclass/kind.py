@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.core.amounts import canonicalize
-from fairlead.api.core.pod.affinity import Toleration
-from fairlead.api.core.pod.affinity_rules import toleration_errors
-from fairlead.api.core.pod.container import ResourceRequirements
-from fairlead.api.core.pod.resource_rules import resource_errors
+from fairlead.api.core.pod.containers.container import ResourceRequirements
+from fairlead.api.core.pod.containers.resource_rules import resource_errors
+from fairlead.api.core.pod.placement.affinity import Toleration
+from fairlead.api.core.pod.placement.affinity_rules import toleration_errors
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Labels, Object, Record, Resources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.affinity_rules import node_selector_errors
+from fairlead.api.core.pod.placement.affinity_rules import node_selector_errors
 from fairlead.api.meta.conditions import condition_errors
 from fairlead.api.meta.rules import too_many, unchanged
 from fairlead.api.resource.devices.lists import (

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.api.core.pod.affinity import NodeSelector
+from fairlead.api.core.pod.placement.affinity import NodeSelector
 from fairlead.api.meta.types import Condition, Object, Record, Resources, Strings, Time, empty_list
 from fairlead.api.resource.devices.types import DeviceToleration, OpaqueDeviceConfiguration, ResourceClaimSpec
 from fairlead.machinery.kinds.kind import Atomic, Doc, ListMap

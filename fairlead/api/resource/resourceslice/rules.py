@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.affinity_rules import node_selector_errors
+from fairlead.api.core.pod.placement.affinity_rules import node_selector_errors
 from fairlead.api.meta.rules import unchanged
 from fairlead.api.resource.devices.lists import (
     attribute_name,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.affinity import NodeSelector
+from fairlead.api.core.pod.placement.affinity import NodeSelector
 from fairlead.api.meta.types import Int64, Object, Quantity, Record, Strings, Time
 from fairlead.machinery.kinds.kind import Atomic, Doc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fairlead.api.core.pod.probe import Probe
+from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.apiserver.admission.podsecurity.texts import Violation, containers_of, named, plural, quoted, setters
 from fairlead.machinery.values.quoting import go_quote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fairlead.api.core.pod.container import Container
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.base.dataclass import dataclass
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from fairlead.api.core.node.kind import Taint
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.tolerations import tolerates
+from fairlead.api.core.pod.placement.tolerations import tolerates
 from fairlead.base.instant import Instant, parse_time
 
 TaintKey = tuple[str, str]

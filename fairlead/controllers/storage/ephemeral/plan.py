@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume import Volume
+from fairlead.api.core.pod.volumes.volume import Volume
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.keys import key_of
 from fairlead.runtime.plan import NOTHING, Create, EventRecord, Plan

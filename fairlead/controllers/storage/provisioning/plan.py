@@ -14,8 +14,8 @@ import msgspec
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.kind import PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
-from fairlead.api.core.pod.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
-from fairlead.api.core.pod.volume import HostPathVolumeSource
+from fairlead.api.core.pod.placement.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
+from fairlead.api.core.pod.volumes.volume import HostPathVolumeSource
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.api.storage.storageclass.kind import StorageClass
 from fairlead.base.keys import key_of

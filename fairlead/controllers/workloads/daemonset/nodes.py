@@ -12,7 +12,8 @@ import msgspec
 from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.apps.daemonset.kind import TEMPLATE_GENERATION, DaemonSet
 from fairlead.api.core.node.kind import Node
-from fairlead.api.core.pod.affinity import (
+from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.placement.affinity import (
     Affinity,
     NodeAffinity,
     NodeSelector,
@@ -20,10 +21,9 @@ from fairlead.api.core.pod.affinity import (
     NodeSelectorTerm,
     Toleration,
 )
-from fairlead.api.core.pod.kind import POD, Pod
-from fairlead.api.core.pod.nodeterms import matches_required
+from fairlead.api.core.pod.placement.nodeterms import matches_required
+from fairlead.api.core.pod.placement.tolerations import untolerated
 from fairlead.api.core.pod.spec import PodSpec
-from fairlead.api.core.pod.tolerations import untolerated
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
 from fairlead.controllers.workloads.history import HASH_LABEL

@@ -8,8 +8,8 @@ import msgspec
 
 from fairlead.api.batch.job import JOB
 from fairlead.api.batch.job.kind import Job
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.env import EnvVar, EnvVarSource, ObjectFieldSelector
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.env import EnvVar, EnvVarSource, ObjectFieldSelector
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import condition, is_finished
 from fairlead.api.core.pod.spec import PodSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 
 from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.spec import PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule
-from fairlead.api.core.pod.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.controllers.workloads.job.intervals import parse_indexes

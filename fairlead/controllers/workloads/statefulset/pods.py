@@ -11,7 +11,7 @@ from fairlead.api.apps.statefulset.kind import StatefulSet
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodTemplateSpec
-from fairlead.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.controllers.workloads.history import HASH_LABEL
 from fairlead.controllers.workloads.podfacts import controller_reference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume_projected import ConfigMapProjection, ConfigMapVolumeSource
+from fairlead.api.core.pod.volumes.volume_projected import ConfigMapProjection, ConfigMapVolumeSource
 from fairlead.node.env.references import References
 from fairlead.node.volumes.contents import Files, VolumeSources, mode_of, selected
 from fairlead.node.volumes.plugin import Projection, api_volume

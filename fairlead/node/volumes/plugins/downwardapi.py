@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.api.core.pod.env import ResourceFieldSelector
+from fairlead.api.core.pod.containers.env import ResourceFieldSelector
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume_projected import (
+from fairlead.api.core.pod.volumes.volume_projected import (
     DownwardAPIProjection,
     DownwardAPIVolumeFile,
     DownwardAPIVolumeSource,

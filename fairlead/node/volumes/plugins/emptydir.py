@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource
 from fairlead.machinery.values.quantity import whole
 from fairlead.net import linux
 from fairlead.node.volumes.atomicwriter import set_group

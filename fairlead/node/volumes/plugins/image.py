@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fairlead.api.core.pod.volume import ImageVolumeSource
+from fairlead.api.core.pod.volumes.volume import ImageVolumeSource
 from fairlead.node.env.references import References, RequestedImage
 from fairlead.node.runtime.imageroot import mount_layers
 from fairlead.node.volumes.contents import VolumeProblem

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume_projected import ProjectedVolumeSource
+from fairlead.api.core.pod.volumes.volume_projected import ProjectedVolumeSource
 from fairlead.node.env.references import References
 from fairlead.node.volumes.contents import Files, VolumeProblem, VolumeSources, mode_of
 from fairlead.node.volumes.plugin import Projection, api_volume

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume_projected import KeyToPath, SecretProjection, SecretVolumeSource
+from fairlead.api.core.pod.volumes.volume_projected import KeyToPath, SecretProjection, SecretVolumeSource
 from fairlead.node.volumes.contents import Files, VolumeSources, mode_of, selected
 from fairlead.node.volumes.plugin import Projection, api_volume
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.volume_projected import ServiceAccountTokenProjection
+from fairlead.api.core.pod.volumes.volume_projected import ServiceAccountTokenProjection
 from fairlead.node.env.references import RequestedToken
 from fairlead.node.volumes.contents import File, Files, VolumeProblem, VolumeSources
 from fairlead.node.volumes.plugin import Projection

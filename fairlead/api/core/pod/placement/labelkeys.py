@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fairlead.api.core.pod.affinity import PodAffinityTerm
+from fairlead.api.core.pod.placement.affinity import PodAffinityTerm
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.meta.types import LabelSelector, LabelSelectorRequirement
 

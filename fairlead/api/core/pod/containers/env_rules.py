@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.env import EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector
+from fairlead.api.core.pod.containers.env import (
+    EnvFromSource,
+    EnvVar,
+    EnvVarSource,
+    ObjectFieldSelector,
+    ResourceFieldSelector,
+)
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.env import EnvFromSource, EnvVar
-from fairlead.api.core.pod.probe import Lifecycle, Probe
-from fairlead.api.core.pod.security import SecurityContext
+from fairlead.api.core.pod.containers.env import EnvFromSource, EnvVar
+from fairlead.api.core.pod.containers.probe import Lifecycle, Probe
+from fairlead.api.core.pod.containers.security import SecurityContext
 from fairlead.api.meta.types import BY_NAME, Int32, Record, Resources, Strings
 from fairlead.machinery.kinds.kind import Atomic, Default, Doc, Format, ListMap, OneOf, Range, Required, SetList
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.container import Container
-from fairlead.api.core.pod.probe import (
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.probe import (
     ExecAction,
     GRPCAction,
     HTTPGetAction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fairlead.api.core.node.kind import Taint
-from fairlead.api.core.pod.affinity import Toleration
+from fairlead.api.core.pod.placement.affinity import Toleration
 
 
 def tolerates(toleration: Toleration, taint: Taint) -> bool:

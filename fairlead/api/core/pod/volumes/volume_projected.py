@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fairlead.api.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
+from fairlead.api.core.pod.containers.env import ObjectFieldSelector, ResourceFieldSelector
 from fairlead.api.meta.types import Int32, Int64, LabelSelector, Record
 from fairlead.machinery.kinds.kind import Atomic, Doc, Required
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fairlead.api.core.amounts import canonical_text
-from fairlead.api.core.pod.claim_rules import default_claim_spec
-from fairlead.api.core.pod.volume import EmptyDirVolumeSource, Volume
-from fairlead.api.core.pod.volume_network import (
+from fairlead.api.core.pod.volumes.claim_rules import default_claim_spec
+from fairlead.api.core.pod.volumes.volume import EmptyDirVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume_network import (
     AzureDiskVolumeSource,
     ISCSIVolumeSource,
     RBDVolumeSource,
     ScaleIOVolumeSource,
 )
-from fairlead.api.core.pod.volume_projected import DownwardAPIVolumeFile, ProjectedVolumeSource
+from fairlead.api.core.pod.volumes.volume_projected import DownwardAPIVolumeFile, ProjectedVolumeSource
 from fairlead.api.meta.types import Record
 
 FILE_MODE = 0o644

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.claim_rules import claim_template_errors
-from fairlead.api.core.pod.env_rules import VOLUME_FIELDS, field_errors, resource_field_errors
-from fairlead.api.core.pod.resource_rules import amount_errors
-from fairlead.api.core.pod.volume import CSIVolumeSource, Volume
-from fairlead.api.core.pod.volume_defaults import SOURCES
-from fairlead.api.core.pod.volume_network_rules import driver_errors, network_errors
-from fairlead.api.core.pod.volume_projected import (
+from fairlead.api.core.pod.containers.env_rules import VOLUME_FIELDS, field_errors, resource_field_errors
+from fairlead.api.core.pod.containers.resource_rules import amount_errors
+from fairlead.api.core.pod.volumes.claim_rules import claim_template_errors
+from fairlead.api.core.pod.volumes.volume import CSIVolumeSource, Volume
+from fairlead.api.core.pod.volumes.volume_defaults import SOURCES
+from fairlead.api.core.pod.volumes.volume_network_rules import driver_errors, network_errors
+from fairlead.api.core.pod.volumes.volume_projected import (
     DownwardAPIVolumeFile,
     KeyToPath,
     ProjectedVolumeSource,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.affinity import (
+from fairlead.api.core.pod.placement.affinity import (
     Affinity,
     NodeAffinity,
     NodeSelector,

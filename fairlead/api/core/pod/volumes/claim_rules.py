@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairlead.api.core.amounts import canonicalize, value
-from fairlead.api.core.pod.claim import PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate
+from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate
 from fairlead.api.meta.reference import TypedLocalObjectReference, TypedObjectReference
 from fairlead.api.meta.rules import label_selector
 from fairlead.api.meta.types import ObjectMeta

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
-from fairlead.api.core.pod.container import Container, ContainerPort, EphemeralContainer, VolumeDevice, VolumeMount
-from fairlead.api.core.pod.env_rules import env_errors, env_from_errors
-from fairlead.api.core.pod.probe_rules import container_probe_errors, init_probe_errors
-from fairlead.api.core.pod.resource_rules import resource_errors
-from fairlead.api.core.pod.security import SecurityContext
+from fairlead.api.core.pod.containers.container import (
+    Container,
+    ContainerPort,
+    EphemeralContainer,
+    VolumeDevice,
+    VolumeMount,
+)
+from fairlead.api.core.pod.containers.env_rules import env_errors, env_from_errors
+from fairlead.api.core.pod.containers.probe_rules import container_probe_errors, init_probe_errors
+from fairlead.api.core.pod.containers.resource_rules import resource_errors
+from fairlead.api.core.pod.containers.security import SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.rules import not_found, relative_path
 from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from fairlead.api.core.pod.claim import PersistentVolumeClaimTemplate
-from fairlead.api.core.pod.volume_network import (
+from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimTemplate
+from fairlead.api.core.pod.volumes.volume_network import (
     AWSElasticBlockStoreVolumeSource,
     AzureDiskVolumeSource,
     AzureFileVolumeSource,
@@ -24,7 +24,7 @@ from fairlead.api.core.pod.volume_network import (
     StorageOSVolumeSource,
     VsphereVirtualDiskVolumeSource,
 )
-from fairlead.api.core.pod.volume_projected import (
+from fairlead.api.core.pod.volumes.volume_projected import (
     ConfigMapVolumeSource,
     DownwardAPIVolumeSource,
     ProjectedVolumeSource,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fairlead.api.core.pod.affinity import Affinity, NodeAffinity, NodeSelectorTerm
+from fairlead.api.core.pod.placement.affinity import Affinity, NodeAffinity, NodeSelectorTerm
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.machinery.values.status import FieldError, invalid
 

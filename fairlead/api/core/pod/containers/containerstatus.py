@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.pod.container import ResourceRequirements
+from fairlead.api.core.pod.containers.container import ResourceRequirements
 from fairlead.api.meta.types import BY_NAME, Int32, Int64, Record, Resources, Time
 from fairlead.machinery.kinds.kind import Atomic, Doc, ListMap
 

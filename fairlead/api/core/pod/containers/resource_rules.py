@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.core.amounts import Amount, value
-from fairlead.api.core.pod.container import ResourceRequirements
+from fairlead.api.core.pod.containers.container import ResourceRequirements
 from fairlead.api.core.resourcenames import (
     amount_errors,
     container_name_errors,

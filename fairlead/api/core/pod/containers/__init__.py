@@ -1,0 +1,1 @@
+"""Containers of a Pod: types and rules."""

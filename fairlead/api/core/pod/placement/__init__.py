@@ -1,0 +1,1 @@
+"""Choice of a node for a Pod: affinity, tolerations and gates."""

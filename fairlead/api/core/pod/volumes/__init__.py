@@ -1,0 +1,1 @@
+"""Volumes of a Pod: types, defaults and rules."""
