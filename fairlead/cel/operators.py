@@ -17,7 +17,7 @@ from fairlead.cel.syntax import Call, Ident, Node, Select
 from fairlead.cel.values import NONE, Optional
 
 MISSING = object()
-"""The value of a key that a map does not have, and of an expression that is no literal."""
+"""The value of a key that a map lacks, and of an expression that only an evaluation can give."""
 _TOO_LARGE = 1 << 63
 _INTEGERS: Mapping[str, Callable[[int, int], Any]] = {
     "_+_": operator.add,
