@@ -57,6 +57,7 @@ format: venv ## put the code in shape
 bench: venv host ## the figures of the goals
 	$(BIN)/python -m compileall -q fairlead
 	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.fixture
 	$(BIN)/python -m bench.api
 	$(BIN)/python -m bench.api_lists
 	$(BIN)/python -m bench.cost

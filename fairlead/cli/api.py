@@ -37,12 +37,20 @@ class Api:
     def close(self) -> None:
         self._connection.close()
 
-    def call(self, method: str, path: str, body: Tree | None = None, *, accept: str = "application/json") -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Tree | None = None,
+        *,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+    ) -> Any:
         headers = {"Accept": accept, "User-Agent": "fairlead"}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         try:
             self._connection.request(method, path, data, headers)
             response = self._connection.getresponse()

@@ -165,13 +165,15 @@ def readable_copy(packages: Path) -> Path:
     atexit.register(_remove, folder, os.getpid())
     folder.chmod(0o755)
     shutil.copytree(ROOT / "fairlead", folder / "fairlead")
-    for name in sorted((_needed("fairlead") | _needed("aetcd")) - {"fairlead"}):
+    for name in sorted((_needed("fairlead") | _needed("aetcd") | _needed("pytest")) - {"fairlead"}):
         for top in {file.parts[0] for file in distribution(name).files or () if file.parts[0] != ".."}:
             source = packages / top
             if source.is_dir():
                 shutil.copytree(source, folder / top, dirs_exist_ok=True)
             elif source.exists():
                 shutil.copy(source, folder / top)
+    for metadata in packages.glob("fairlead-*.dist-info"):  # the entry point of the plug-in for pytest
+        shutil.copytree(metadata, folder / metadata.name)
     return folder
 
 

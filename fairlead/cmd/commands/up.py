@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         audit_log_maxsize=args.audit_log_maxsize,
         proxy_mode=args.proxy_mode,
     )
-    life = Life(detach=args.detach, parent=args.die_with_parent, kubeconfig=args.kubeconfig)
+    life = Life(detach=args.detach, parent=args.die_with_parent, kubeconfig=args.kubeconfig, remove=args.remove)
     return start_cluster(args.name, given, life, clock=RealClock())
 
 
@@ -67,6 +67,12 @@ def _add_life(parser: argparse.ArgumentParser) -> None:
         metavar="PID",
         help="stop the cluster when the process that started this command ends, even by kill -9; with the PID of that "
         "process, its end is noticed even if it ends while this command starts",
+    )
+    parser.add_argument(
+        "--rm",
+        dest="remove",
+        action="store_true",
+        help="delete the cluster when it ends, as `down --purge` does; the cluster must be a new one",
     )
     add_kubeconfig_flag(parser)
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
@@ -64,6 +64,8 @@ class Life:
     """The argument of `watch_parent`, or None if the cluster shall outlive its parent."""
     kubeconfig: bool = True
     """Add a context to the user's kubeconfig and make it current."""
+    remove: bool = False
+    """Delete the cluster's folder when the cluster ends."""
 
 
 def start_cluster(name: str, given: FlagValues, life: Life, *, clock: Clock) -> int:
@@ -71,13 +73,16 @@ def start_cluster(name: str, given: FlagValues, life: Life, *, clock: Clock) -> 
     report = _reporter(clock)
     if life.detach and life.parent is not None:
         raise UsageError("--die-with-parent cannot be combined with --detach: omit one of them")
+    if life.remove and paths_of(name).config.exists():
+        raise CommandError(f'cluster "{name}" exists, and --rm deletes only what it has made: choose another --name')
     watched = None if life.parent is None else watch_parent(life.parent)
     prepared = prepare(name, given, report, clock=clock)
     if life.detach:
-        _detach(prepared, clock, report)
+        _detach(prepared, clock, report, life)
         _say_ready(prepared, report, life)
         return 0
-    _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, life), parent=watched)
+    with _removed(prepared, life):
+        _supervise(prepared, clock, report, lambda: _say_ready(prepared, report, life), parent=watched)
     print(f'cluster "{name}" is down')
     return 0
 
@@ -220,7 +225,18 @@ def _supervise(
         raise
 
 
-def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> None:
+@contextlib.contextmanager
+def _removed(prepared: Prepared, life: Life) -> Iterator[None]:
+    """Deletes the cluster's folder after the block, if that is asked for."""
+    try:
+        yield
+    finally:
+        if life.remove and prepared.paths.root.exists():  # a start that failed may have deleted it
+            userconfig.remove_context(prepared.config.name, prepared.paths)
+            purge(prepared.paths)
+
+
+def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None], life: Life) -> None:
     """Starts the supervisor in the background, and returns when the cluster is ready. Raises CommandError."""
     ours, theirs = os.pipe()
     sys.stdout.flush()
@@ -230,7 +246,7 @@ def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None]) -> 
         raise CommandError(explain_fork(e)) from e
     if pid == 0:
         os.close(ours)
-        _daemon(prepared, clock, theirs)
+        _daemon(prepared, clock, theirs, life)
     os.close(theirs)
     for sock in prepared.apis:
         sock.close()
@@ -255,7 +271,7 @@ def _relay_reports(fd: int, report: Callable[[str], None]) -> str:
     return ""
 
 
-def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
+def _daemon(prepared: Prepared, clock: Clock, pipe: int, life: Life) -> None:
     """Runs the supervisor in a session without a terminal. Never returns."""
     code = 1
     try:
@@ -272,7 +288,8 @@ def _daemon(prepared: Prepared, clock: Clock, pipe: int) -> None:
 
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         try:
-            _supervise(prepared, clock, lambda text: tell("+", text), ready)
+            with _removed(prepared, life):
+                _supervise(prepared, clock, lambda text: tell("+", text), ready)
             code = 0
         except CommandError as e:
             print(f"fairlead: {e}", file=sys.stderr)
