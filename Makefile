@@ -74,6 +74,8 @@ bench: venv host ## the figures of the goals
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra kubectl --no-header --no-annotate \
 		--quiet --output-file requirements.lock pyproject.toml
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet \
+		--constraint requirements.lock --output-file requirements-test.lock requirements-test.in
 
 clean: ## remove the environment and all caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build *.egg-info
