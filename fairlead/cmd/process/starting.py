@@ -232,6 +232,8 @@ def _removed(prepared: Prepared, life: Life) -> Iterator[None]:
         yield
     finally:
         if life.remove and prepared.paths.root.exists():  # a start that failed may have deleted it
+            from fairlead.cmd.cluster import userconfig
+
             userconfig.remove_context(prepared.config.name, prepared.paths)
             purge(prepared.paths)
 
