@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Api:
     def __init__(self, port: int, *, pki: Path, timeout_s: float = 10.0) -> None:
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        self._context = context
         self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=timeout_s)
         self._resources: dict[str, dict[str, Tree]] = {}
 
@@ -68,6 +70,21 @@ class Api:
 
     def get(self, path: str, *, accept: str = "application/json") -> Any:
         return self.call("GET", path, accept=accept)
+
+    def watch(self, path: str) -> Iterator[Tree]:
+        """Yields the events of a watch until the server ends it; the first are of all present objects."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self._connection.port, context=self._context)
+        try:
+            connection.request("GET", f"{path}{'&' if '?' in path else '?'}watch=1", headers={"User-Agent": "fairlead"})
+            response = connection.getresponse()
+            if response.status >= 300:
+                raise ApiError(response.status, _message(response.read()))
+            while line := response.readline():
+                yield json.loads(line)
+        except http.client.HTTPException as e:
+            raise ConnectionError(f"the API server closed the connection: {e!r}") from e
+        finally:
+            connection.close()
 
     def path_of(self, obj: Tree, namespace: str = "default") -> str:
         """Returns the path of the object's collection, by the server's discovery."""

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("rules", "show the proxy's rules in the nodes' kernels in plain words"),
     Command("trace", "show each rule that a packet meets, and its possible ends"),
     Command("lint", "check manifests without a cluster: the line of each mistake, and how it should be", cluster=None),
+    Command("watch", "follow a Service live: endpoints, rules, DNS, connections, Pods"),
     Command("open", "open a Service in the browser"),
     Command("ui", "open the page about a cluster in the browser"),
     Command("image", "pull, load, build and list images for the Pods of this user's clusters", cluster=None),

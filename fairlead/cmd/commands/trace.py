@@ -108,7 +108,7 @@ def follow(inspected: Inspected, args: argparse.Namespace) -> TraceResult:
     from fairlead.proxy.inspection.tracing import trace
     from fairlead.proxy.inspection.world import family_of
 
-    world, objects = inspected.world, inspected.objects.named("cluster.local")
+    world, objects = inspected.world, inspected.objects.named(inspected.domain)
     family = _family(args.family) or family_for(args.to) or family_for(args.sender)
     try:
         destination = find_destination(

@@ -10,6 +10,7 @@ from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.process.innodes import Tree, in_namespaces, in_nodes
@@ -29,6 +30,8 @@ class Inspected(NamedTuple):
     world: World
     objects: ClusterObjects
     texts: Texts
+    domain: str
+    """The cluster's DNS domain."""
 
 
 class Inspector:
@@ -109,7 +112,7 @@ class Inspector:
         self._uncounted = any(text.mode == "iptables" for text in texts.values())
         objects = ask(lambda: fetch_objects(self.api, self.config))
         world = make_world(self.config, objects, texts, host=self.run.hostAddresses, nodes=nodes)
-        return Inspected(world, objects, texts)
+        return Inspected(world, objects, texts, read_domain(self.paths.domain))
 
 
 def read_texts(run: Run, nodes: Iterable[str], config: ClusterConfig) -> Texts:

@@ -96,5 +96,5 @@ def _enter(fd: int) -> None:
     linux.setns(fd, linux.CLONE_NEWNET)
 
 
-def open_namespace(pid: int) -> int:
-    return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def open_namespace(pid: int, kind: str = "net") -> int:
+    return os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)

@@ -13,6 +13,8 @@ from fairlead.net.errors import KernelError
 
 _NETLINK_NETFILTER = 12
 _RECEIVE = 1 << 18
+_SOL_NETLINK, _ADD_MEMBERSHIP, _NEW_GROUP = 270, 1, 1
+"""NFNLGRP_CONNTRACK_NEW (linux/netfilter/nfnetlink_compat.h)."""
 
 
 class ConntrackError(KernelError):
@@ -79,6 +81,29 @@ class Conntrack:
         if code not in (0, errno.ENOENT):
             raise OSError(code, os.strerror(code))
         return code == 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class NewConnections:
+    """New connections of all protocols and both families, as they are made, in the namespace of the calling thread.
+    The constructor raises OSError."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NEW_GROUP)
+
+    def receive(self) -> list[Entry]:
+        """Waits for the next connections. Connections that the kernel could not report are left out."""
+        try:
+            return list(decode(self._socket.recv(_RECEIVE)))
+        except OSError as e:
+            if e.errno != errno.ENOBUFS:
+                raise
+            return []
 
     def close(self) -> None:
         self._socket.close()
