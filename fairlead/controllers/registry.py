@@ -20,6 +20,7 @@ from fairlead.controllers.services.endpointslicemirroring import loop as mirrori
 from fairlead.controllers.storage.binding import loop as binding_loop
 from fairlead.controllers.storage.ephemeral import loop as ephemeral_loop
 from fairlead.controllers.storage.expansion import loop as expansion_loop
+from fairlead.controllers.workloads.autoscaling import loop as autoscaling_loop
 from fairlead.controllers.workloads.cronjob import loop as cronjob_loop
 from fairlead.controllers.workloads.daemonset import loop as daemonset_loop
 from fairlead.controllers.workloads.deployment import loop as deployment_loop
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     daemonset_loop.controller,
     statefulset_loop.controller,
     disruption_loop.controller,
+    autoscaling_loop.controller,
     job_loop.controller,
     cronjob_loop.controller,
     ttlafterfinished_loop.controller,

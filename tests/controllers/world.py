@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -42,6 +42,7 @@ from tests.apiserver.tokenkeys import KEYS
 from tests.controllers.factories import NOW, node
 
 START_S = 0.05
+W = TypeVar("W", bound="World")
 
 
 ClientAs = Callable[[User], Client]
@@ -117,8 +118,8 @@ class World:
         ip = f"10.244.{number >> 8}.{number & 255}"
         works = pod.spec.containers[0].image not in self.broken_images
         ready = {"type": "Ready", "status": "True" if works else "False"}
-        ready["lastTransitionTime"] = render_time(self.clock.now())
-        status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": [ready]}
+        ready["lastTransitionTime"] = started = render_time(self.clock.now())
+        status = {"phase": "Running", "startTime": started, "podIP": ip, "podIPs": [{"ip": ip}], "conditions": [ready]}
         await self._try(
             lambda: self.client.patch(
                 POD, pod.metadata.name, pod.metadata.namespace, patch={"status": status}, subresource="status"
@@ -232,6 +233,11 @@ async def _over_fake(story: Story, nodes: int, make: type[World] = World) -> Non
 def in_served_world(story: Story, *, extensions: Extensions | None = None) -> None:
     """Runs the story over the real API server with extensions."""
     run_jumping(_over_server(story, 3, extensions))
+
+
+def run_story_with(make: Callable[..., W], story: Callable[[W], Coroutine[Any, Any, None]]) -> None:
+    """Runs a story of another sort of world over the real API server."""
+    run_jumping(_over_server(cast("Story", story), 3, make=cast("type[World]", make)))
 
 
 async def _over_server(
