@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from fairlead.api.core.node.kind import NODE
@@ -43,7 +43,7 @@ from fairlead.node.pods.worker import PodWorker
 from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
-from fairlead.node.streaming.kubeletapi import KubeletApi
+from fairlead.node.streaming.kubeletapi import KubeletApi, Part
 from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.node.usage.meter import Meter
 from fairlead.node.volumes.podfiles import directory_name
@@ -171,7 +171,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     zygote: socket.socket,
     attacher: PodAttacher,
     traffic: Traffic,
-    parts: Mapping[str, Callable[[], str]],
+    parts: Mapping[str, Part],
     clock: Clock,
     rng: random.Random,
     ids: IdSource,
@@ -180,8 +180,8 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     """Runs until cancelled, in the node's network namespace. Raises `ZygoteEnded` if the zygote has died: every
     container has died with it, so the caller must start a new zygote and a new agent.
 
-    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has. `parts` return the
-    metrics of the node's other parts.
+    `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has. `parts` has
+    further texts that the node's API serves, by path.
     """
     for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)

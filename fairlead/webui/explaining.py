@@ -1,4 +1,4 @@
-"""Answers `why`, `trace` and `rules` for the page, with the rights of its user."""
+"""Answers `why` for the page, with the rights of its user."""
 
 from __future__ import annotations
 
@@ -29,26 +29,21 @@ async def fetch(transport: Transport, target: str) -> Tree:
     return tree
 
 
-class Explainer:
-    """`read_sockets` returns the listening sockets of Pods, by their names and addresses."""
+async def why(transport: Transport, query: Mapping[str, str], read_sockets: ReadSockets) -> Tree:
+    """Returns the diagnosis of a Service as `fairlead why -o json` prints it. `read_sockets` returns the listening
+    sockets of Pods, by their names and addresses. Raises StatusError."""
+    from fairlead.explain.diagnose import diagnose
+    from fairlead.explain.reading import assemble, further_lists, lists
+    from fairlead.explain.report import as_tree
 
-    def __init__(self, read_sockets: ReadSockets) -> None:
-        self._read_sockets = read_sockets
-
-    async def why(self, transport: Transport, query: Mapping[str, str]) -> Tree:
-        """Returns the diagnosis of a Service as `fairlead why -o json` prints it. Raises StatusError."""
-        from fairlead.explain.diagnose import diagnose
-        from fairlead.explain.reading import assemble, further_lists, lists
-        from fairlead.explain.report import as_tree
-
-        name, namespace, port = _required(query, "name"), _required(query, "namespace"), query.get("port", "")
-        trees = await _fetch_all(transport, lists(name, namespace))
-        snapshot = assemble(name, namespace, trees, port=port)
-        trees |= await _fetch_all(transport, further_lists(snapshot))
-        ready = snapshot.ready_pods if snapshot.service else ()
-        pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in ready}
-        sockets = await asyncio.to_thread(self._read_sockets, pods)
-        return as_tree(diagnose(assemble(name, namespace, trees, port=port, sockets=sockets)))
+    name, namespace, port = required(query, "name"), required(query, "namespace"), query.get("port", "")
+    trees = await _fetch_all(transport, lists(name, namespace))
+    snapshot = assemble(name, namespace, trees, port=port)
+    trees |= await _fetch_all(transport, further_lists(snapshot))
+    ready = snapshot.ready_pods if snapshot.service else ()
+    pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in ready}
+    sockets = await asyncio.to_thread(read_sockets, pods)
+    return as_tree(diagnose(assemble(name, namespace, trees, port=port, sockets=sockets)))
 
 
 async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
@@ -66,7 +61,7 @@ async def _items(transport: Transport, path: str, *, required: bool) -> list[Tre
     return items
 
 
-def _required(query: Mapping[str, str], name: str) -> str:
+def required(query: Mapping[str, str], name: str) -> str:
     if not (value := query.get(name, "")):
         raise bad_request(f"query parameter {name!r} is missing")
     return value

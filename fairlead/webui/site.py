@@ -18,9 +18,10 @@ from fairlead.apiserver.pages import PREFIX, Backend
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.status import StatusError, bad_request, method_not_allowed
-from fairlead.webui.explaining import Explainer
+from fairlead.webui.explaining import ReadSockets, why
 from fairlead.webui.files import INDEX, LOGIN, PUBLIC, StaticFile, read_all
 from fairlead.webui.guard import SECURITY, cookie_header, cookies_in, is_from, key_in, login_origin
+from fairlead.webui.packets import Packets
 from fairlead.webui.sessions import BORROWED_S, SESSION_S, Login, Session, Sessions
 from fairlead.webui.stream import serve_stream
 
@@ -39,16 +40,19 @@ class Visit:
 
 
 class Site:
-    def __init__(self, sessions: Sessions, explainer: Explainer) -> None:
+    def __init__(self, sessions: Sessions, read_sockets: ReadSockets, packets: Packets) -> None:
         self._sessions = sessions
         self._files = read_all()
-        self._explainer = explainer
+        self._read_sockets = read_sockets
+        self._packets = packets
         self._actions: Mapping[tuple[str, str], Callable[[Visit], Awaitable[web.StreamResponse]]] = {
             ("POST", "token"): self._make_token,
             ("GET", "session"): self._show_session,
             ("DELETE", "session"): self._log_out,
             ("GET", "stream"): self._stream,
             ("GET", "why"): self._why,
+            ("GET", "trace"): self._trace,
+            ("GET", "rules"): self._rules,
         }
 
     def user_of(self, headers: Mapping[str, str]) -> User | None:
@@ -142,7 +146,14 @@ class Site:
         )
 
     async def _why(self, visit: Visit) -> web.Response:
-        return _json(await self._explainer.why(visit.backend.transport(visit.user), visit.request.query))
+        transport = visit.backend.transport(visit.user)
+        return _json(await why(transport, visit.request.query, self._read_sockets))
+
+    async def _trace(self, visit: Visit) -> web.Response:
+        return _json(await self._packets.trace(visit.backend, visit.user, visit.request.query))
+
+    async def _rules(self, visit: Visit) -> web.Response:
+        return _json(await self._packets.rules(visit.backend, visit.user, visit.request.query))
 
 
 async def _token_in(request: web.BaseRequest) -> str:

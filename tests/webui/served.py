@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -16,7 +17,11 @@ from fairlead.apiserver.extensions import Extensions
 from fairlead.apiserver.model import User
 from fairlead.apiserver.pages import Backend
 from fairlead.base.clock import FakeClock
-from fairlead.webui.explaining import Explainer
+from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.wiring.inspection import OBJECT_PATHS
+from fairlead.cmd.wiring.page import inspect
+from fairlead.machinery.values.status import internal_error
+from fairlead.webui.packets import Packets
 from fairlead.webui.sessions import Login, Sessions
 from fairlead.webui.site import Site
 from tests.apiserver.harness import Api, start
@@ -48,7 +53,9 @@ class _FakeBackend:
         return self.real.transport(user)
 
     async def read_node(self, node: str, path: str) -> bytes:
-        return self.nodes[f"{node}{path}"]
+        if (body := self.nodes.get(f"{node}{path}")) is None:
+            raise internal_error(f"node {node} does not answer at {path}")
+        return body
 
 
 @dataclass
@@ -80,7 +87,8 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     numbers, clock = count(), FakeClock()
     sessions = Sessions(clock=clock, random=lambda: f"secret-{next(numbers)}")
-    pages = FakePages(Site(sessions, Explainer(lambda _: {})))
+    config = ClusterConfig(name="test")
+    pages = FakePages(Site(sessions, lambda _: {}, Packets(partial(inspect, config), OBJECT_PATHS)))
     api = await start(extensions=Extensions(pages=pages))
     sock = socket.create_server(("127.0.0.1", 0))
     await api.server.serve([sock], None)

@@ -203,6 +203,34 @@ def test_a_services_page_says_why_it_does_not_work(stage: Stage) -> None:
     assert page.get_by_role("link", name=stage.url()).count() == 1
 
 
+def test_a_packets_way_is_drawn_over_the_kernels_rules(stage: Stage) -> None:
+    page = stage.tab.show("service/default/web")
+    trace = page.get_by_role("region", name="Trace")
+    trace.get_by_role("button", name="Trace").click()
+    trace.get_by_text("Plan and kernel agree.").wait_for()
+    label = trace.get_by_role("img").get_attribute("aria-label") or ""
+    assert re.fullmatch(r"host to web: web-\S+ 50 %, web-\S+ 50 %", label)
+    trace.get_by_text(re.compile("goes to one of 2 endpoints")).first.wait_for()
+    assert violations(page) == []
+    trace.scroll_into_view_if_needed()
+    stage.tab.shot("service-trace")
+    trace.get_by_label("Sender").fill("pod/ghost")
+    trace.get_by_role("button", name="Trace").click()
+    trace.get_by_text(re.compile("ghost")).last.wait_for()
+    stage.tab.errors.clear()  # the answer 400
+
+
+def test_the_rules_of_a_service_are_shown_in_words_and_as_the_kernel_lists_them(stage: Stage) -> None:
+    page = stage.tab.show("service/default/web")
+    rules = page.get_by_role("region", name="Rules")
+    rules.get_by_role("button", name="Show the rules").click()
+    rules.get_by_text(re.compile("goes to one of 2 endpoints, drawn at random")).first.wait_for()
+    assert {text.partition(":")[0] for text in rules.locator("summary").all_inner_texts()} == {"node1", "node2"}
+    rules.get_by_label("as the kernel lists them").check()
+    rules.locator("code").first.wait_for()
+    assert violations(page) == []
+
+
 def test_a_log_is_followed(stage: Stage) -> None:
     page = stage.tab.show(f"pod/default/{stage.pod()}")
     log = page.get_by_label("Log", exact=True).last

@@ -176,3 +176,53 @@ async def test_why_is_answered_with_the_rights_of_the_user(at: Served) -> None:
     assert (status, msgspec.json.decode(body)["verdict"]) == (200, "fault")
     assert (await at.ask("GET", path, login=at.login(BOB)))[0] == 403
     assert (await at.ask("GET", "/ui/why?name=web", login=at.login()))[0] == 400
+
+
+async def add_service(at: Served) -> None:
+    """Adds a node, and a Service with one endpoint on it."""
+    await at.api.ok("POST", "/api/v1/nodes", {"metadata": {"name": "node1"}})
+    await at.api.ok("POST", SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
+    piece = {
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"port": 8080}],
+        "endpoints": [{"addresses": ["10.244.1.5"], "conditions": {"ready": True}, "nodeName": "node1"}],
+    }
+    await at.api.ok("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", piece)
+
+
+@story
+async def test_a_packet_is_traced_over_the_plan_if_no_node_answers(at: Served) -> None:
+    await add_service(at)
+    path = "/ui/trace?namespace=default&from=node/node1&to=svc/web:80"
+    status, body, _ = await at.ask("GET", path, login=at.login())
+    found = msgspec.json.decode(body)
+    assert (status, found["kernel"], found["agrees"]) == (200, None, None)
+    (end,) = found["plan"]
+    assert (end["kind"], end["address"], end["hops"][0]["node"]) == ("pod", "10.244.1.5", "node1")
+
+
+@story
+async def test_the_rules_of_a_service_are_listed_in_words(at: Served) -> None:
+    await add_service(at)
+    status, body, _ = await at.ask("GET", "/ui/rules?namespace=default&name=web", login=at.login())
+    lines = msgspec.json.decode(body)["lines"]
+    assert (status, {line["node"] for line in lines}) == (200, {"node1"})
+    assert any("10.244.1.5" in line["words"] for line in lines)
+
+
+@story
+async def test_trace_and_rules_need_the_right_to_read_what_they_show(at: Served) -> None:
+    await add_service(at)
+    bob = at.login(BOB)
+    assert (await at.ask("GET", "/ui/trace?namespace=default&from=host&to=svc/web", login=bob))[0] == 403
+    assert (await at.ask("GET", "/ui/rules?namespace=default&name=web", login=bob))[0] == 403
+
+
+@story
+async def test_an_unknown_place_of_a_trace_is_an_error_with_its_name(at: Served) -> None:
+    await add_service(at)
+    path = "/ui/trace?namespace=default&from=pod/ghost&to=svc/web:80"
+    status, body, _ = await at.ask("GET", path, login=at.login())
+    assert (status, "ghost" in msgspec.json.decode(body)["message"]) == (400, True)
+    assert (await at.ask("GET", "/ui/trace?namespace=default&from=host", login=at.login()))[0] == 400

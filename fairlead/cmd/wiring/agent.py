@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import socket
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ from fairlead.net.model import API_PORT_INSIDE
 if TYPE_CHECKING:
     from fairlead.base.log import Log
     from fairlead.node.settings import NodeSettings
+    from fairlead.node.streaming.kubeletapi import Part
     from fairlead.proxy.server.serving import ProxyServer
     from fairlead.runtime.client import Client
     from fairlead.runtime.informer import InformerSet
@@ -150,7 +152,7 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
         zygote=zygote,
         attacher=PodAttacher(Netlink()),
         traffic=traffic,
-        parts={"proxy": server.metrics},
+        parts=_parts(config, server),
         clock=clock,
         rng=rng,
         ids=RandomIds(rng),
@@ -160,6 +162,20 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
         group.create_task(announcer)
         group.create_task(fairlead.proxy.server.serving.serve(informers, server))
         group.create_task(agent)
+
+
+def _parts(config: ClusterConfig, server: ProxyServer) -> Mapping[str, Part]:
+    """Returns what the node's API serves about the proxies: their metrics, and the rules in the kernel."""
+
+    async def metrics() -> str:
+        return server.metrics()
+
+    async def rules() -> str:
+        from fairlead.cmd.wiring.noderules import read_node_rules
+
+        return await asyncio.to_thread(read_node_rules, config.ip_family)
+
+    return {"/metrics/proxy": metrics, "/rules": rules}
 
 
 def _proxies(

@@ -134,7 +134,7 @@ def _settings(
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
-        extensions=Extensions(components=components, paths=handlers, pages=LatePages(clock=RealClock())),
+        extensions=Extensions(components=components, paths=handlers, pages=LatePages(config, clock=RealClock())),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),

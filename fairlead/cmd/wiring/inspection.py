@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.networking.servicecidr.kind import ServiceCIDR
 from fairlead.base.dataclass import replace
 from fairlead.base.keys import key_of
-from fairlead.cli.api import Api, ApiError
+from fairlead.cli.api import ApiError
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.loadbalancer.announcer.plan import announcers, desired_addresses, may_announce
 from fairlead.net.family import of_name
@@ -41,6 +41,9 @@ _LISTS: dict[str, tuple[str, Any]] = {
 }
 _SETTINGS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 
+OBJECT_PATHS = (*(path for path, _ in _LISTS.values()), _SETTINGS)
+"""What `fetch_objects` reads."""
+
 Texts = Mapping[tuple[str, str], NodeText]
 """The kernels' rules by node and family (`IPv4` or `IPv6`)."""
 
@@ -61,7 +64,15 @@ class ClusterObjects(NamedTuple):
         return Objects(self.services, self.slices, self.pods, domain)
 
 
-def fetch_objects(api: Api, config: ClusterConfig) -> ClusterObjects:
+class Reader(Protocol):
+    """A way to the API."""
+
+    def get(self, path: str) -> Any:
+        """Returns the JSON tree at a path. Raises ApiError and OSError."""
+        ...
+
+
+def fetch_objects(api: Reader, config: ClusterConfig) -> ClusterObjects:
     """Reads the objects. Raises ApiError and OSError."""
     found = {name: _list(api, path, type_) for name, (path, type_) in _LISTS.items()}
     ranges = {cidr for one in found["ranges"] for cidr in one.spec.cidrs}
@@ -130,13 +141,13 @@ def _pods(config: ClusterConfig, family_name: str) -> tuple[str, ...]:
     return tuple(block for block in cluster_pods(config.network()) if (":" in block) == (family_name == "IPv6"))
 
 
-def _list(api: Api, path: str, type_: type[T]) -> list[T]:
+def _list(api: Reader, path: str, type_: type[T]) -> list[T]:
     # By way of JSON, because fields of the type `msgspec.Raw` need bytes.
     items = api.get(path)["items"]
     return msgspec.json.decode(msgspec.json.encode(items), type=list[type_])  # type: ignore[valid-type]
 
 
-def _settings(api: Api, config: ClusterConfig) -> ProxyConfig:
+def _settings(api: Reader, config: ClusterConfig) -> ProxyConfig:
     """Returns the settings in force, or the last start's if the ConfigMap is absent or invalid."""
     default = ProxyConfig(mode=config.proxy_mode or DEFAULT_MODE)
     try:

@@ -4,16 +4,19 @@ nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairlead.apiserver.pages import KEY_HEADER, Backend, Pages
 from fairlead.apiserver.serialization.subprotocols import HEADER, KEY_PROTOCOL
 from fairlead.base.clock import Clock
+from fairlead.cmd.cluster.config import ClusterConfig
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from fairlead.apiserver.model import User
+    from fairlead.proxy.inspection.places import Objects
+    from fairlead.proxy.inspection.world import World
 
 _BYTES = 24
 """Length of a token, a cookie or a key: 192 bits."""
@@ -24,7 +27,8 @@ _ROOT = 1
 class LatePages:
     """Implements `Pages` by a site that is made when it is first needed."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, config: ClusterConfig, *, clock: Clock) -> None:
+        self._config = config
         self._clock = clock
         self._site: Pages | None = None
 
@@ -39,18 +43,44 @@ class LatePages:
 
     def _made(self) -> Pages:
         if self._site is None:
-            self._site = _make_site(self._clock)
+            self._site = _make_site(self._config, self._clock)
         return self._site
 
 
-def _make_site(clock: Clock) -> Pages:
+def _make_site(config: ClusterConfig, clock: Clock) -> Pages:
     from functools import partial
     from secrets import token_urlsafe
 
+    from fairlead.cmd.wiring.inspection import OBJECT_PATHS
     from fairlead.cmd.wiring.podsockets import listening_sockets
-    from fairlead.webui.explaining import Explainer
+    from fairlead.webui.packets import Packets
     from fairlead.webui.sessions import Sessions
     from fairlead.webui.site import Site
 
     sessions = Sessions(clock=clock, random=partial(token_urlsafe, _BYTES))
-    return Site(sessions, Explainer(partial(listening_sockets, _ROOT)))
+    return Site(sessions, partial(listening_sockets, _ROOT), Packets(partial(inspect, config), OBJECT_PATHS))
+
+
+def inspect(config: ClusterConfig, trees: Mapping[str, Any], rules: Mapping[str, bytes]) -> tuple[World, Objects]:
+    """Returns the world and the objects that `trace` works on. `trees`: the API's answers by path, None for 404;
+    `rules`: the answers of nodes."""
+    from fairlead.cmd.wiring.inspection import fetch_objects, make_world
+    from fairlead.cmd.wiring.noderules import decode_node_rules
+
+    objects = fetch_objects(_Fetched(trees), config)
+    texts = {(node, text.family): text for node, answer in rules.items() for text in decode_node_rules(answer)}
+    return make_world(config, objects, texts), objects.named("cluster.local")
+
+
+class _Fetched:
+    """Answers that were fetched before. Implements `Reader`."""
+
+    def __init__(self, trees: Mapping[str, Any]) -> None:
+        self._trees = trees
+
+    def get(self, path: str) -> Any:
+        from fairlead.cli.api import ApiError
+
+        if (tree := self._trees[path]) is None:
+            raise ApiError(404, f"{path} is not found")
+        return tree

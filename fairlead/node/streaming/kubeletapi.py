@@ -44,6 +44,7 @@ _STOP_S = 1.0
 CLIENT_NAME = "kube-apiserver-kubelet-client"
 NODE_PREFIX = "system:node:"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Part = Callable[[], Awaitable[str]]
 
 
 class KubeletApi:
@@ -56,10 +57,10 @@ class KubeletApi:
         zygote: ZygoteClient,
         traffic: Traffic,
         meter: Meter,
-        parts: Mapping[str, Callable[[], str]],
+        parts: Mapping[str, Part],
         clock: Clock,
     ) -> None:
-        """`parts` has the metrics of the node's other parts, served below `/metrics/`."""
+        """`parts` has further texts by path, from the other parts of the node's process."""
         self._settings = settings
         self._find = find
         self._end_deleted = end_deleted
@@ -82,7 +83,8 @@ class KubeletApi:
         app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/stats/traffic", self._pod_counters)
         app.router.add_get("/metrics/resource", self._metrics)
-        app.router.add_get("/metrics/{part}", self._part_metrics)
+        for path in self._parts:
+            app.router.add_get(path, self._part)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
@@ -134,11 +136,8 @@ class KubeletApi:
             self._pod_traffic = TrafficMeter(self._zygote, clock=self._clock, read_devices=read_devices)
         return web.json_response(await self._pod_traffic.measure())
 
-    async def _part_metrics(self, request: web.Request) -> web.Response:
-        read = self._parts.get(request.match_info["part"])
-        if read is None:
-            raise web.HTTPNotFound(text="404 page not found\n")
-        return web.Response(body=read().encode(), headers={"Content-Type": PROMETHEUS})
+    async def _part(self, request: web.Request) -> web.Response:
+        return web.Response(text=await self._parts[request.path]())
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._worker(request), request.match_info["container"]

@@ -3,6 +3,7 @@
 import { getJson, socket } from "/ui/api.js";
 import { onceAFrame } from "/ui/dom.js";
 
+const FIGURES = ["traffic", "latency"];
 const KEEP_MS = 5000; // a subscription outlives its last view, so that switching back is instant
 
 class Topic {
@@ -101,12 +102,16 @@ export class Live {
   close(topic, listener) {
     topic.listeners.delete(listener);
     if (--topic.users > 0) return;
-    setTimeout(() => {
-      if (topic.users > 0) return;
-      this.topics.delete(`${topic.topic} ${topic.namespace}`);
-      this.byId.delete(topic.id);
-      this.send({ close: topic.id });
-    }, KEEP_MS);
+    // Figures build on their first message, so each view begins anew.
+    if (FIGURES.includes(topic.topic)) this.drop(topic);
+    else setTimeout(() => topic.users > 0 || this.drop(topic), KEEP_MS);
+  }
+
+  drop(topic) {
+    const key = `${topic.topic} ${topic.namespace}`;
+    if (this.topics.get(key) === topic) this.topics.delete(key);
+    this.byId.delete(topic.id);
+    this.send({ close: topic.id });
   }
 }
 

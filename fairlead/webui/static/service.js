@@ -36,7 +36,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
     showWhy(namespace, name)),
   section("Endpoints", table.element),
   section("Timeline", h("p", { class: "faint" }, "Last hour. Amber: not ready. Green: ready. Lines: slices changed while this page is open."), lanes),
-  showTrace(namespace, name),
+  showTrace(scope, namespace, name),
   showRules(namespace, name));
 
   const mine = () => endpoints([...slices.map.values()].filter((slice) => slice.service === key));
