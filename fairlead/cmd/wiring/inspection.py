@@ -42,7 +42,7 @@ _LISTS: dict[str, tuple[str, Any]] = {
 _SETTINGS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 
 OBJECT_PATHS = (*(path for path, _ in _LISTS.values()), _SETTINGS)
-"""What `fetch_objects` reads."""
+"""Paths that `fetch_objects` reads."""
 
 Texts = Mapping[tuple[str, str], NodeText]
 """The kernels' rules by node and family (`IPv4` or `IPv6`)."""

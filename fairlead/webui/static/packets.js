@@ -3,7 +3,7 @@
 import { getJson } from "/ui/api.js";
 import { h, s, section } from "/ui/dom.js";
 
-const BOX = { width: 210, height: 42, step: 54 };
+const BOX = { width: 196, height: 42, step: 54 }, GAP = 34;
 const TONES = { pod: "good", node: "good", outside: "good", refused: "bad", dropped: "bad", unknown: "warn" };
 const MOST_ENDS = 12;
 
@@ -81,7 +81,7 @@ function picture(trace, from, name, ends) {
   const height = rows * BOX.step + 10;
   const places = new Map();
   const boxes = columns.flatMap((column, index) => (column ?? []).map((box, row) => {
-    const x = 8 + index * (BOX.width + 60), y = 8 + row * BOX.step + ((rows - column.length) * BOX.step) / 2;
+    const x = 8 + index * (BOX.width + GAP), y = 8 + row * BOX.step + ((rows - column.length) * BOX.step) / 2;
     places.set(`${index} ${box.key}`, [x, y]);
     return s("g", {}, s("title", {}, `${box.title} ${box.note}`), s("rect", { class: `box ${box.tone}`, x, y, width: BOX.width, height: BOX.height, rx: 6 }),
       s("text", { x: x + 9, y: y + 17 }, short(box.title)), s("text", { x: x + 9, y: y + 34, class: "faint" }, short(box.note, 34)));
@@ -95,7 +95,7 @@ function picture(trace, from, name, ends) {
     return [s("path", { class: "edge", d: `M${from} ${ya}C${mid} ${ya} ${mid} ${yb} ${x2} ${yb}` }),
       text ? s("text", { class: "faint", x: x2 - 6, y: yb - 5, "text-anchor": "end" }, text) : null];
   });
-  const width = 8 + columns.length * (BOX.width + 60);
+  const width = 8 + columns.length * (BOX.width + GAP);
   return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${from} to ${name}: ${ends.map((end) => `${label(end)} ${share(end)}`).join(", ")}` }, ...lines.filter(Boolean), ...boxes);
 }
 
