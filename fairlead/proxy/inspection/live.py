@@ -102,16 +102,29 @@ def _concerns(end: End | None, node: str, met: Sequence[tuple[str, str]] | None)
 def _compare_rules(end: End | None, node: str, met: Sequence[tuple[str, str]] | None) -> str:
     if met is None:
         return "not permitted"
-    if not met and end is not None and end.masqueraded_by not in ("", node) and end.hops[-1].mode == "iptables":
-        return "another port"
-    hops = [hop for hop in end.hops if hop.node == node] if end is not None else []
-    predicted = [name for hop in hops for step in hop.steps if step.matched for name in _name(hop, step)]
+    predicted, followed = _predicted(end, node)
+    if list(met) == followed != predicted:
+        return "agree" if followed else "another port"
     for at, (expected, found) in enumerate(zip(predicted, met, strict=False)):
         if expected != found:
             return f"rule {at + 1}: predicted in {' '.join(expected)}, matched in {' '.join(found)}"
     if len(predicted) != len(met):
         return f"{len(predicted)} rules predicted, {len(met)} matched"
     return "agree"
+
+
+def _predicted(end: End | None, node: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Returns the rules of a node, and those up to which the kernel's trace can follow the packet: in the mode
+    iptables, masquerading chooses another source port, by which the trace knows it."""
+    hops = end.hops if end is not None else ()
+    changed = [at for at, hop in enumerate(hops) if end and hop.node == end.masqueraded_by and hop.mode == "iptables"]
+    last = changed[-1] if changed else len(hops)
+    named = [(at, name) for at, hop in enumerate(hops) if hop.node == node for name in _names(hop)]
+    return [name for _, name in named], [name for at, name in named if at <= last]
+
+
+def _names(hop: Hop) -> list[tuple[str, str]]:
+    return [name for step in hop.steps if step.matched for name in _name(hop, step)]
 
 
 def _name(hop: Hop, step: Step) -> list[tuple[str, str]]:
