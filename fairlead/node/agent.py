@@ -12,8 +12,9 @@ import os
 import random
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
@@ -183,8 +184,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     `zygote` is the agent's end of the SOCK_SEQPACKET pair whose other end `node.zygote.main` has. `parts` has
     further texts that the node's API serves, by path.
     """
-    for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
-        os.makedirs(directory, exist_ok=True)
+    _make_directories(settings)
     line = ZygoteClient(zygote, epoch=int(clock.now() * 1000), new_id=partial(new_container_id, ids))
     zygote_pid = await line.start()
     inventory = await line.inventory()
@@ -195,14 +195,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         settings=settings,
         client=client,
         zygote=line,
-        sandboxes=PodSandboxes(
-            settings,
-            line,
-            attacher=attacher,
-            addresses=_addresses(settings, inventory),
-            host_ports=HostPorts(HostPortRules()),
-            log=log,
-        ),
+        sandboxes=_sandboxes(settings, line, attacher, inventory, log),
         images=NodeImages(HostImages(catalogue=settings.catalogue, version=settings.version), settings, clock=clock),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
@@ -218,36 +211,64 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     )
     heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
     if cgroups is None:
-        about = ObjectReference(kind="Node", apiVersion="v1", name=settings.name, uid=settings.name)
-        deps.recorder.event(about, "Warning", NO_KERNEL_LIMITS, KERNEL_LIMITS_TEXT)
+        _report_missing_limits(settings.name, deps.recorder)
     agent = Agent(deps, inventory)
-    meter = Meter(settings.name, line, zygote_pid=zygote_pid, clock=clock)
-    api = KubeletApi(
-        settings,
-        agent.find,
-        end_deleted=agent.end_deleted,
-        zygote=line,
-        traffic=traffic,
-        meter=meter,
-        parts=parts,
-        clock=clock,
-    )
+    api = _kubelet_api(agent, deps, parts, zygote_pid=zygote_pid)
+    works = [work.run() for work in (nodes, deps.pods, deps.services, deps.recorder)]
+    works += [heartbeat.report(), agent.sync(), deps.memory.measure()]
+    await _run_all(line, [*works, keep_running("kubelet API", api.serve, log=log)])
+
+
+async def _run_all(line: ZygoteClient, works: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Runs all works until cancelled. Raises `ZygoteEnded` if the zygote has died."""
     lost = False  # what is raised in an `except*` comes out in a group
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (nodes, deps.pods, deps.services, deps.recorder):
-                group.create_task(work.run())
-            group.create_task(heartbeat.report())
-            group.create_task(agent.sync())
-            group.create_task(deps.memory.measure())
-            group.create_task(keep_running("kubelet API", api.serve, log=log))
-            group.create_task(line.wait_gone())
+            for work in (*works, line.wait_gone()):
+                group.create_task(work)
     except* (ZygoteEnded, ZygoteVersionError):
         lost = True
     finally:
         line.stop()
     if lost:
         await line.wait_gone()
+
+
+def _sandboxes(
+    settings: NodeSettings, line: ZygoteClient, attacher: PodAttacher, inventory: Inventory, log: Log
+) -> PodSandboxes:
+    return PodSandboxes(
+        settings,
+        line,
+        attacher=attacher,
+        addresses=_addresses(settings, inventory),
+        host_ports=HostPorts(HostPortRules()),
+        log=log,
+    )
+
+
+def _kubelet_api(agent: Agent, deps: Dependencies, parts: Mapping[str, Part], *, zygote_pid: int) -> KubeletApi:
+    settings, clock = deps.settings, deps.clock
+    return KubeletApi(
+        settings,
+        agent.find,
+        end_deleted=agent.end_deleted,
+        zygote=deps.zygote,
+        traffic=deps.traffic,
+        meter=Meter(settings.name, deps.zygote, zygote_pid=zygote_pid, clock=clock),
+        parts=parts,
+        clock=clock,
+    )
+
+
+def _make_directories(settings: NodeSettings) -> None:
+    for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
+        os.makedirs(directory, exist_ok=True)
+
+
+def _report_missing_limits(node: str, recorder: Recorder) -> None:
+    about = ObjectReference(kind="Node", apiVersion="v1", name=node, uid=node)
+    recorder.event(about, "Warning", NO_KERNEL_LIMITS, KERNEL_LIMITS_TEXT)
 
 
 def new_container_id(ids: IdSource) -> str:

@@ -80,7 +80,7 @@ async def settle(api: Api, name: str = NAME) -> Tree:
         crd = await api.ok("GET", f"{DEFINITIONS}/{name}")
         states = {one["type"]: one["status"] for one in crd.get("status", {}).get("conditions", [])}
         if states.get("NamesAccepted") == "False" or states.get("Established") == "True":
-            custom = api.server._custom
+            custom = api.server._background.custom
             if not custom._waiting:
                 return crd
         await asyncio.sleep(0)

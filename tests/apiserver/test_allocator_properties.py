@@ -62,7 +62,7 @@ def check(api: Api) -> None:
     ports = [port for found in stored for port in node_ports(found)]
     assert len(set(ips)) == len(ips)
     assert len(set(ports)) == len(ports)
-    allocator = api.server._allocator
+    allocator = api.server._writing.allocator
     assert set(allocator.pools["IPv4"]) == {int(ipaddress.ip_address(ip)) for ip in ips}
     assert set(allocator.ports) == {port - LOW for port in ports}
 

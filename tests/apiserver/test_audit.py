@@ -193,7 +193,7 @@ def test_a_watch_starts_and_completes(tmp_path: Path) -> None:
     rules = "- {level: Request, verbs: [watch], omitStages: [RequestReceived]}\n"
 
     async def short(api: Api) -> None:
-        api.server._watches.stop()
+        api.server._serving.watches.stop()
         await api.call("GET", CONFIG_MAPS, query={"watch": "true"})
 
     started, complete = audited(tmp_path, rules, short)

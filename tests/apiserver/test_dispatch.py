@@ -46,7 +46,7 @@ async def test_a_subresource_is_served_with_the_verbs_that_discovery_lists_and_n
 @story
 async def test_no_code_is_registered_for_a_subresource_that_no_kind_declares(api: Api) -> None:
     declared = {(sub.name, sub.gvk.kind) for kind in api.scheme for sub in subresources_of(kind)}
-    assert api.server._verbs.subresources.registered <= declared
+    assert api.server._serving.verbs.subresources.registered <= declared
 
 
 @story

@@ -150,11 +150,11 @@ def test_a_restart_does_not_extend_the_life_of_events() -> None:
             first.clock.advance(3000)
         await first.server.stop()
         second = await start(store)
-        await second.server._expiry.sweep()
+        await second.server._background.expiry.sweep()
         left = (await second.ok("GET", path))["items"]
         assert [event["metadata"]["name"] for event in left] == ["newer"]
         second.clock.advance(2700)
-        await second.server._expiry.sweep()
+        await second.server._background.expiry.sweep()
         assert (await second.ok("GET", path))["items"] == []
         await second.server.stop()
 
@@ -167,13 +167,13 @@ async def test_events_expire_an_hour_after_their_last_change(api: Api) -> None:
     about = {"kind": "Pod", "namespace": "default", "name": "a"}
     for name in ("old", "renewed"):
         await api.ok("POST", path, {"metadata": {"name": name}, "involvedObject": about})
-    await api.server._expiry.sweep()
+    await api.server._background.expiry.sweep()
     api.clock.advance(2000)
     patch = {"count": 2}
     await api.ok("PATCH", f"{path}/renewed", patch, content_type="application/merge-patch+json")
-    await api.server._expiry.sweep()
+    await api.server._background.expiry.sweep()
     api.clock.advance(2000)
-    await api.server._expiry.sweep()
+    await api.server._background.expiry.sweep()
     left = (await api.ok("GET", path))["items"]
     assert [event["metadata"]["name"] for event in left] == ["renewed"]
 

@@ -32,7 +32,7 @@ def level(name: str = "mine", **limited: Any) -> Tree:
 
 
 async def sync(api: Api) -> None:
-    await api.server._flow_control.sync()
+    await api.server._background.flow_control.sync()
 
 
 @story
@@ -292,7 +292,7 @@ async def test_the_prepared_objects_of_a_new_cluster_are_those_of_an_ordinary_cr
     for item in prepared:
         path = SCHEMAS if "rules" in item["spec"] else LEVELS
         await api.ok("DELETE", f"{path}/{item['metadata']['name']}")
-    await api.server._flow_control.sync_each()
+    await api.server._background.flow_control.sync_each()
     assert await _written(api) == prepared
 
 
@@ -304,7 +304,7 @@ def test_a_new_cluster_has_its_flow_schemas_without_their_types() -> None:
         "async def main():\n"
         "    api = await start()\n"
         "    for _ in range(2):\n"
-        "        await api.server._flow_control.sync()\n"
+        "        await api.server._background.flow_control.sync()\n"
         "    assert len((await api.ok('GET', '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas'))['items']) == 11\n"
         "    print(*[m for m in sys.modules if m.startswith('fairlead.api.flowcontrol.') and m.count('.') > 3])\n"
         "    await api.server.stop()\n"

@@ -134,7 +134,7 @@ def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(
             await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
             event = msgspec.json.decode(await response.content.readline())
             assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "a")
-            assert len(at.api.server._watches) == 1
+            assert len(at.api.server._serving.watches) == 1
             response.close()
             await watches_closed(at.api)
         metrics = (await at.api.call("GET", "/metrics")).body.decode()
@@ -161,7 +161,7 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
                 await at.api.ok("PATCH", f"{CONFIG_MAPS}/a", patch, content_type=MERGE)
                 event = msgspec.json.decode(await keen.content.readuntil(b"\n"))
                 assert event["object"]["data"]["number"] == str(number)
-            while len(at.api.server._watches) > 1:  # noqa: ASYNC110
+            while len(at.api.server._serving.watches) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             with pytest.raises(aiohttp.ClientError):
                 await stuck.read()
@@ -173,7 +173,7 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
 
 async def watches_closed(api: Api) -> None:
     """Returns when all watches are closed: only the loop sees the end of a connection, without an event."""
-    while len(api.server._watches):  # noqa: ASYNC110
+    while len(api.server._serving.watches):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 

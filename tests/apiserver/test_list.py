@@ -90,7 +90,7 @@ async def test_a_page_can_be_continued_until_its_revision_is_compacted_by_age(ap
     await some(api)
     token = (await api.ok("GET", CONFIG_MAPS, query={"limit": "2"}))["metadata"]["continue"]
     await api.ok("DELETE", f"{CONFIG_MAPS}/m0")
-    compactor = api.server._compactor
+    compactor = api.server._background.compactor
     compactor._interval_s = 0.0
     running = asyncio.create_task(compactor.run())
     for _ in range(1000):
@@ -127,7 +127,7 @@ async def test_a_past_state_is_listed_exactly(api: Api) -> None:
     page = await api.ok("GET", CONFIG_MAPS, query={"resourceVersion": then, "limit": "2"})
     assert page["items"] == before[:2], "a limit with a version means exactly that version"
     token = page["metadata"]["continue"]
-    api.server._verbs._reader._snapshots = Snapshots()
+    api.server._serving.verbs._reader._snapshots = Snapshots()
     rest = await api.ok("GET", CONFIG_MAPS, query={"continue": token, "resourceVersion": "0"})
     assert rest["items"] == before[2:]
     error = await api.error("GET", CONFIG_MAPS, query={"continue": token, "resourceVersion": then})

@@ -306,7 +306,7 @@ async def test_every_default_role_and_binding_exists_and_is_completed_at_the_nex
     await api.ok("DELETE", f"{bindings}/system:basic-user")
     await bind(api, "system:basic-user", "view", "user:alice")
     revision = api.revision
-    await api.server._policy.ensure()
+    await api.server._background.policy.ensure()
     completed = (await api.ok("GET", f"{path}/system:kube-dns"))["rules"]
     assert completed[0]["resources"] == ["secrets"]
     assert len(completed) > 1
@@ -317,7 +317,7 @@ async def test_every_default_role_and_binding_exists_and_is_completed_at_the_nex
     assert (await api.ok("GET", f"{bindings}/system:basic-user"))["roleRef"]["name"] == "system:basic-user"
     assert api.revision > revision
     revision = api.revision
-    await api.server._policy.ensure()
+    await api.server._background.policy.ensure()
     assert api.revision == revision
 
 
@@ -341,7 +341,7 @@ async def test_the_objects_of_a_first_start_pass_the_checks_and_are_those_of_an_
     for path in first:
         if path != kept:
             await api.ok("DELETE", path)
-    await api.server._policy.ensure()
+    await api.server._background.policy.ensure()
     assert await _default_objects(api) == first
 
 

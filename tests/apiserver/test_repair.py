@@ -18,7 +18,7 @@ AGAIN = "please recreate service"
 
 
 def faults(api: Api) -> list[tuple[str, str, str]]:
-    return [(f.service.metadata.name, f.reason, f.message) for f in api.server._repair.run_once()]
+    return [(f.service.metadata.name, f.reason, f.message) for f in api.server._background.repair.run_once()]
 
 
 @story
@@ -32,7 +32,7 @@ async def test_correct_services_do_not_have_faults(api: Api) -> None:
 async def test_missing_allocations_are_repaired(api: Api) -> None:
     made = (await api.ok("POST", SERVICES, service("a", type="NodePort")))["spec"]
     ip, port = made["clusterIP"], made["ports"][0]["nodePort"]
-    allocator = api.server._allocator
+    allocator = api.server._writing.allocator
     allocator.pools["IPv4"].release(int(ipaddress.ip_address(ip)))
     allocator.ports.release(port - 30000)
     assert faults(api) == [
@@ -46,14 +46,14 @@ async def test_missing_allocations_are_repaired(api: Api) -> None:
 @story
 async def test_a_number_without_a_service_for_three_rounds_is_released(api: Api) -> None:
     lost = ipaddress.ip_address("10.96.7.7")
-    api.server._allocator.pools["IPv4"].allocate(int(lost))
-    api.server._allocator.ports.allocate(7)
+    api.server._writing.allocator.pools["IPv4"].allocate(int(lost))
+    api.server._writing.allocator.ports.allocate(7)
     for _ in range(3):
-        api.server._repair.run_once()
-        assert lost in api.server._allocator.pools["IPv4"]
-    api.server._repair.run_once()
-    assert lost not in api.server._allocator.pools["IPv4"]
-    assert 7 not in api.server._allocator.ports
+        api.server._background.repair.run_once()
+        assert lost in api.server._writing.allocator.pools["IPv4"]
+    api.server._background.repair.run_once()
+    assert lost not in api.server._writing.allocator.pools["IPv4"]
+    assert 7 not in api.server._writing.allocator.ports
 
 
 def test_faults_in_the_store_at_the_start_are_reported_by_events() -> None:

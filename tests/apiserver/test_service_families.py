@@ -182,10 +182,10 @@ def test_one_that_prefers_both_stays_as_it_is_when_the_cluster_changes() -> None
 def test_a_dry_run_shows_addresses_and_takes_none(policy: str) -> None:
     @dual
     async def run(api: Api) -> None:
-        before = {family: set(pool) for family, pool in api.server._allocator.pools.items()}
+        before = {family: set(pool) for family, pool in api.server._writing.allocator.pools.items()}
         made = await api.ok("POST", SERVICES, service("a", ipFamilyPolicy=policy), query={"dryRun": "All"})
         assert made["spec"]["clusterIP"]
-        assert before == {family: set(pool) for family, pool in api.server._allocator.pools.items()}
+        assert before == {family: set(pool) for family, pool in api.server._writing.allocator.pools.items()}
 
     run()
 

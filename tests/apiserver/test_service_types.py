@@ -25,7 +25,7 @@ def as_type(name: str) -> Tree:
 
 def held(api: Api) -> tuple[int, int]:
     """Returns the number of addresses and node ports in use, without that of the Service kubernetes."""
-    allocator = api.server._allocator
+    allocator = api.server._writing.allocator
     return len(allocator.pools["IPv4"]) - 1, len(allocator.ports)
 
 

@@ -192,7 +192,7 @@ async def test_headless_and_external_services_do_not_allocate(api: Api) -> None:
     assert (await api.ok("POST", SERVICES, service("a", clusterIP="None")))["spec"]["clusterIP"] == "None"
     external = service("b", type="ExternalName", externalName="x.example", ports=[])
     assert "clusterIP" not in (await api.ok("POST", SERVICES, external))["spec"]
-    assert len(api.server._allocator.pools["IPv4"]) == 1, "that of the Service kubernetes"
+    assert len(api.server._writing.allocator.pools["IPv4"]) == 1, "that of the Service kubernetes"
 
 
 @story

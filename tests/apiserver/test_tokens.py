@@ -31,7 +31,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
 def check(api: Api, token: str, *audiences: str) -> Authenticated:
-    return api.server._tokens.check(token, audiences or (ISSUER,))
+    return api.server._access.token_authenticator.check(token, audiences or (ISSUER,))
 
 
 def openssl_key(pem: bytes) -> Key:
@@ -80,7 +80,7 @@ async def test_a_token_names_its_user_until_it_expires(api: Api) -> None:
     asked = await api.ok("POST", f"{ACCOUNTS}/default/token", {"spec": {"expirationSeconds": 600}})
     token = asked["status"]["token"]
     assert asked["status"]["expirationTimestamp"] == "2023-11-14T22:23:20Z"
-    authenticate = api.server._authenticators.authenticate
+    authenticate = api.server._access.authenticators.authenticate
     user = await authenticate(Credentials(None, {"authorization": f"Bearer {token}"}))
     subprotocol = "base64url.bearer.authorization.k8s.io." + encode_base64url(token.encode()).decode()
     browser = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-protocol": f"{subprotocol}, x"}

@@ -98,7 +98,7 @@ async def test_bookmarks_go_to_those_who_want_them(api: Api) -> None:
     revision = str(api.revision)
     wants = await api.watch(CONFIG_MAPS, allowWatchBookmarks="true", resourceVersion=revision)
     does_not = await api.watch(CONFIG_MAPS, resourceVersion=revision)
-    api.server._watches.bookmark_all()
+    api.server._serving.watches.bookmark_all()
     await api.ok("POST", CONFIG_MAPS, config_map("a"))
     found = await events(wants, 2)
     assert [event["type"] for event in found] == ["BOOKMARK", "ADDED"]
@@ -137,9 +137,9 @@ async def test_a_watch_ends_after_its_timeout_and_at_the_end_of_the_server(api: 
     stream = await api.watch(CONFIG_MAPS, timeoutSeconds="1", resourceVersion=str(api.revision))
     assert await asyncio.wait_for(stream.next(), 3) == ()
     stream = await api.watch(CONFIG_MAPS, resourceVersion=str(api.revision))
-    api.server._watches.stop()
+    api.server._serving.watches.stop()
     assert await stream.next() == ()
-    assert len(api.server._watches) == 0
+    assert len(api.server._serving.watches) == 0
 
 
 class Story:

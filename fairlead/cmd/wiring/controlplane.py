@@ -11,10 +11,10 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead.base.clock import RealClock
 from fairlead.base.dataclass import dataclass
@@ -142,18 +142,12 @@ def _settings(
 
 
 async def _run(wiring: Wiring) -> None:
-    import fairlead.controllers
-    import fairlead.controllers.certificates.signing.loop
-    import fairlead.controllers.storage.provisioning.loop
-    import fairlead.loadbalancer.loop
     import fairlead.scheduler.loop
     from fairlead.api.kinds import built_in
-    from fairlead.apiserver.model import component, service_account
+    from fairlead.apiserver.model import component
     from fairlead.apiserver.server import ApiServer
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
-    from fairlead.controllers.storage.provisioning.directories import HostDirectories
-    from fairlead.loadbalancer.pool import problem
     from fairlead.runtime.health import RunningWork
     from fairlead.runtime.typed import ApiClient
 
@@ -176,31 +170,7 @@ async def _run(wiring: Wiring) -> None:
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
         wiring.report_ready("api", f"API ready at https://127.0.0.1:{config.api_port}")
         addons = ApiClient(server.transport(component("system:fairlead:addons")))
-        controllers = fairlead.controllers.run(
-            ApiClient(server.transport(component("system:kube-controller-manager"))),
-            client_of=lambda name: ApiClient(server.transport(service_account("kube-system", name))),
-            scheme=scheme,
-            clock=clock,
-            rng=rng,
-            ids=ids,
-            ca_pem=settings.ca_pem,
-            settings=fairlead.controllers.Settings(log=log.named("controllers")),
-            also=(
-                partial(
-                    fairlead.loadbalancer.loop.controller,
-                    pool=config.pool(),
-                    problem=partial(problem, network=config.network()),
-                ),
-                partial(
-                    fairlead.controllers.certificates.signing.loop.controller,
-                    read_authority=partial(_authority, paths.pki),
-                ),
-                partial(
-                    fairlead.controllers.storage.provisioning.loop.controller,
-                    directories=HostDirectories(str(paths.volumes)),
-                ),
-            ),
-        )
+        controllers = _controllers(wiring, server, settings.ca_pem, clock=clock, rng=rng, log=log)
         own = ApiClient(server.transport(component("system:kube-scheduler")))
         scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, log=log.named("scheduler"))
         await run_all(
@@ -212,6 +182,48 @@ async def _run(wiring: Wiring) -> None:
     finally:
         await server.stop()
         await store.close()
+
+
+def _controllers(
+    wiring: Wiring, server: ApiServer, ca_pem: str, *, clock: RealClock, rng: random.Random, log: Log
+) -> Coroutine[Any, Any, None]:
+    """Returns the run of all controllers. Their modules are imported after the API is ready."""
+    import fairlead.controllers
+    import fairlead.controllers.certificates.signing.loop
+    import fairlead.controllers.storage.provisioning.loop
+    import fairlead.loadbalancer.loop
+    from fairlead.api.kinds import built_in
+    from fairlead.apiserver.model import component, service_account
+    from fairlead.controllers.storage.provisioning.directories import HostDirectories
+    from fairlead.loadbalancer.pool import problem
+    from fairlead.runtime.typed import ApiClient
+
+    config, paths = wiring.config, wiring.paths
+    return fairlead.controllers.run(
+        ApiClient(server.transport(component("system:kube-controller-manager"))),
+        client_of=lambda name: ApiClient(server.transport(service_account("kube-system", name))),
+        scheme=built_in(),
+        clock=clock,
+        rng=rng,
+        ids=RandomIds(rng),
+        ca_pem=ca_pem,
+        settings=fairlead.controllers.Settings(log=log.named("controllers")),
+        also=(
+            partial(
+                fairlead.loadbalancer.loop.controller,
+                pool=config.pool(),
+                problem=partial(problem, network=config.network()),
+            ),
+            partial(
+                fairlead.controllers.certificates.signing.loop.controller,
+                read_authority=partial(_authority, paths.pki),
+            ),
+            partial(
+                fairlead.controllers.storage.provisioning.loop.controller,
+                directories=HostDirectories(str(paths.volumes)),
+            ),
+        ),
+    )
 
 
 def _authority(pki: Path) -> AuthorityFiles:

@@ -1,0 +1,30 @@
+"""Modules and functions stay small enough to be read at once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MOST_LINES = 500
+MOST_LINES_OF_A_FUNCTION = 60
+EXCEPTIONS: set[str] = set()
+"""Modules (`fairlead/a/b.py`) and functions (`fairlead/a/b.py:name`) that may be longer. The set should stay empty."""
+
+
+def too_long() -> Iterator[str]:
+    for path in sorted((ROOT / "fairlead").rglob("*.py")):
+        name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        if text.count("\n") > MOST_LINES:
+            yield name
+        functions = (
+            node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        for function in functions:
+            if (function.end_lineno or 0) - function.lineno >= MOST_LINES_OF_A_FUNCTION:
+                yield f"{name}:{function.name}"
+
+
+def test_no_module_has_more_than_500_lines_and_no_function_more_than_60() -> None:
+    assert set(too_long()) == EXCEPTIONS
