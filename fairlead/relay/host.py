@@ -1,12 +1,13 @@
 """Supervisor side of the relay: opens sockets on the host's loopback, and does nothing else.
 
 `{"id": n, "connect": port, "protocol": "TCP"}` asks for a connection to a port of the host that the user has
-exposed (with UDP: for a socket that sends there).
+exposed (with UDP: for a socket that sends there). With `"address"` beside it, another machine is meant, and the
+`EgressPolicy` decides; without a policy nothing is dialled.
 
 One datagram a request over a SOCK_SEQPACKET pair: `{"id": n, "listen": port, "protocol": "TCP"}`, answered by
 `{"id": n, "listen": port}` and the socket, or by `{"id": n, "error": "..."}`. Port 0 means any free port. The relay
-stops listening by closing its copy; the supervisor keeps none. The sandbox is trusted no further: it cannot name an
-address, and for ports below 1024 the kernel decides by the user who started the cluster.
+stops listening by closing its copy; the supervisor keeps none. The sandbox is trusted no further: on the host it cannot
+name an address, and for ports below 1024 the kernel decides by the user who started the cluster.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import json
 import os
 import socket
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairlead.relay.egress.policy import EgressPolicy
 
 LOOPBACK = "127.0.0.1"
 MAX_REQUEST = 4096
@@ -28,21 +32,25 @@ Exposed = Collection[tuple[str, int]]
 _DATAGRAM_BUFFER = 1024 * 1024
 
 
-def handle_request(sock: socket.socket, *, exposed: Exposed = ()) -> bool:
-    """Answers one pending request. Returns False if the other end has closed the socket."""
+def handle_request(sock: socket.socket, *, exposed: Exposed = (), egress: EgressPolicy | None = None) -> bool:
+    """Answers one pending request. Returns False if the other end has closed the socket. Without `egress` nothing
+    outside of this machine is dialled."""
     try:
         request = sock.recv(MAX_REQUEST)
         if not request:
             return False
-        _answer(sock, request, exposed)
+        _answer(sock, request, exposed, egress)
     except ConnectionError:
         return False
     return True
 
 
-def _answer(sock: socket.socket, request: bytes, exposed: Exposed) -> None:
+def _answer(sock: socket.socket, request: bytes, exposed: Exposed, egress: EgressPolicy | None) -> None:
     verb, number, port, protocol = _parse(request)
     reply: dict[str, Any] = {"id": number}
+    if verb == _CONNECT and (address := _address(request)):
+        _answer_egress(sock, reply, (address, port), protocol, egress)
+        return
     if not 0 <= port <= 65535:
         sock.send(json.dumps(reply | {"error": "invalid port"}).encode())
         return
@@ -60,6 +68,26 @@ def _answer(sock: socket.socket, request: bytes, exposed: Exposed) -> None:
         socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
 
 
+def _answer_egress(
+    sock: socket.socket, reply: dict[str, Any], to: tuple[str, int], protocol: str, egress: EgressPolicy | None
+) -> None:
+    try:
+        if egress is None:
+            raise PermissionError(errno.EACCES, "the cluster was started without --egress")
+        opened = _dial(to[1], protocol, str(egress.check(to[0])))
+    except OSError as e:
+        sock.send(json.dumps(reply | {"error": e.strerror or str(e)}).encode())
+        return
+    with opened:
+        socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
+
+
+def _address(request: bytes) -> str:
+    """Returns the address outside that a request names; empty if it names none."""
+    address = json.loads(request).get("address", "")
+    return address if isinstance(address, str) else "?"
+
+
 def _open(port: int, protocol: str) -> socket.socket:
     if protocol == "TCP":
         return socket.create_server((LOOPBACK, port), backlog=_BACKLOG)
@@ -73,11 +101,12 @@ def _open(port: int, protocol: str) -> socket.socket:
     return opened
 
 
-def _dial(port: int, protocol: str) -> socket.socket:
+def _dial(port: int, protocol: str, address: str = LOOPBACK) -> socket.socket:
     """Starts a connection without waiting for it."""
-    opened = socket.socket(type=socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM)
     opened.setblocking(False)
-    code = opened.connect_ex((LOOPBACK, port))
+    code = opened.connect_ex((address, port))
     if code not in (0, errno.EINPROGRESS):
         opened.close()
         raise OSError(code, os.strerror(code))

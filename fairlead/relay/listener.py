@@ -44,6 +44,11 @@ class HostListener:
         `listen`."""
         return await self._ask({"connect": port, "protocol": protocol})
 
+    async def dial(self, to: tuple[str, int], protocol: Protocol = "TCP") -> socket.socket:
+        """Returns a socket connected, or connecting, to an address and port of another machine. Raises as
+        `listen`."""
+        return await self._ask({"connect": to[1], "address": to[0], "protocol": protocol})
+
     async def _ask(self, request: dict[str, Any]) -> socket.socket:
         loop = asyncio.get_running_loop()
         if not self._reading:

@@ -56,6 +56,10 @@ class ClusterConfig:
     """TCP ports of the host's 127.0.0.1 that Pods may connect to."""
     expose_host_udp: tuple[int, ...] = ()
     """UDP ports of the host's 127.0.0.1 that Pods may send to."""
+    egress: bool = False
+    """Pods reach other machines."""
+    egress_refuse: str = ""
+    """The ranges that Pods do not reach though `egress` is set, separated by commas."""
     lb_pool: str = ""
     """The addresses of load balancers, in the syntax of `parse_pool`; empty: 172.30.0.200-250 and the IPv6 default."""
     host_routes: bool = False

@@ -74,6 +74,17 @@ def parse_lb_pool(text: str) -> str:
         raise UsageError(f"--lb-pool: {e}") from e
 
 
+def parse_egress_refuse(text: str) -> str:
+    if text == "none":
+        return ""
+    from fairlead.relay.egress.policy import parse_refused, render_refused
+
+    try:
+        return render_refused(parse_refused(text))
+    except ValueError as e:
+        raise UsageError(f"invalid --egress-refuse {e}; expected e.g. 10.0.0.0/8,fd00::/8, or none") from None
+
+
 def parse_registries(text: str) -> str:
     from fairlead.images.registry.settings import parse_allowed
 

@@ -31,6 +31,8 @@ class FlagValues:
     registries: str | None = None
     expose_host: tuple[int, ...] | None = None
     expose_host_udp: tuple[int, ...] | None = None
+    egress: bool | None = None
+    egress_refuse: str | None = None
     lb_pool: str | None = None
     host_routes: bool | None = None
     store: str | None = None

@@ -198,7 +198,7 @@ def _show_next(name: str, paths: Paths, api: Api) -> None:
     print("\nThe cluster stays up. Reach its Services from here:\n")
     print(render(["SERVICE", "COMMAND"], _ways(api, f"{typed} shell{option} node2")))
     print(f"""
-Pods reach each other and the Services; they have no way to the Internet. What to try next:
+Pods reach each other and the Services, but no other machines ({typed} up --egress opens a way out). What to try next:
 
 {env}  {kubectl} scale deployment webui --replicas 5 && {kubectl} get ep webui-svc
   {typed} open{option} svc/loadbalancer-service

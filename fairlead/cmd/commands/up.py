@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
         registries=args.registries,
         expose_host=tcp,
         expose_host_udp=udp,
+        egress=args.egress,
+        egress_refuse=args.egress_refuse,
         lb_pool=args.lb_pool,
         host_routes=args.host_routes,
         store=args.store,
@@ -150,6 +152,18 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         metavar="PORT[/udp],...",
         help="ports of this machine's 127.0.0.1 that Pods reach as host.fairlead.internal, e.g. 80,53/udp, or none "
         "(default: none)",
+    )
+    parser.add_argument(
+        "--egress",
+        action=argparse.BooleanOptionalAction,
+        help="let Pods reach other machines by TCP and UDP, through this process (default: no)",
+    )
+    parser.add_argument(
+        "--egress-refuse",
+        type=flags.parse_egress_refuse,
+        metavar="CIDR,...",
+        help="ranges that Pods do not reach though --egress is set, or none; this machine, link-local and multicast "
+        "addresses are never reached (default: none)",
     )
     parser.add_argument(
         "--host-routes",

@@ -54,6 +54,7 @@ from fairlead.net import linux
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
+    from fairlead.relay.egress.policy import EgressPolicy
 
 IDLE_LIMIT_S, START_LIMIT_S = 60.0, 1800.0
 """Time limits of a start: without progress, and in total."""
@@ -352,8 +353,15 @@ class Supervisor:
     def _serve_relay(self, poll: select.poll) -> None:
         from fairlead.relay.host import handle_request
 
-        if not handle_request(self._relay, exposed=self._config.exposed):
+        if not handle_request(self._relay, exposed=self._config.exposed, egress=self._egress()):
             poll.unregister(self._relay)
+
+    def _egress(self) -> EgressPolicy | None:
+        if not self._config.egress:
+            return None
+        from fairlead.relay.egress.policy import EgressPolicy, parse_refused
+
+        return EgressPolicy(parse_refused(self._config.egress_refuse))
 
     def _serve_dns(self, poll: select.poll) -> None:
         from fairlead.dns.config import parse_upstreams

@@ -20,6 +20,7 @@ from fairlead.net.model import API_PORT_INSIDE
 if TYPE_CHECKING:
     from fairlead.base.log import Log
     from fairlead.relay.fdstore import StoredFd
+    from fairlead.relay.listener import HostListener
     from fairlead.runtime.client import Client
 
 WARM = (
@@ -74,7 +75,8 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: RelaySockets) -> No
     exposed = fairlead.relay.exposed.run(
         config.exposed, address=str(network.control_ip), host=listener, log=log.named("exposed")
     )
-    await run_all(relay, names, exposed)
+    egress = [keep_running("egress", partial(_carry_out, config, listener, log), log=log)] if config.egress else []
+    await run_all(relay, names, exposed, *egress)
 
 
 def _connect(api: str, paths: Paths) -> Client:
@@ -82,6 +84,13 @@ def _connect(api: str, paths: Paths) -> Client:
     from fairlead.runtime.typed import ApiClient
 
     return ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
+
+
+async def _carry_out(config: ClusterConfig, listener: HostListener, log: Log) -> None:
+    """Carries the Pods' connections to other machines."""
+    from fairlead.relay.egress.run import run as carry
+
+    await carry(config.network(), host=listener, log=log.named("egress"))
 
 
 async def _answer_names(config: ClusterConfig, outside: socket.socket, clock: Clock, log: Log) -> None:

@@ -160,6 +160,15 @@ def add_local_range(block: IPv4Network) -> Message:
     return Message(_NEWROUTE, _CREATE | _EXCL, body, f"answer for {block}")
 
 
+def add_local_default(version: int) -> Message:
+    """Makes every address local that no other route of the main table covers (IP version 4 or 6)."""
+    head = struct.pack(
+        "=BBBBBBBBI", _AF[version], 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0
+    )
+    body = head + _u32(_RTA_OIF, LOOPBACK)
+    return Message(_NEWROUTE, _CREATE | _REPLACE, body, f"keep IPv{version} packets without a route")
+
+
 def encode(messages: Sequence[Message], first_seq: int) -> bytes:
     """Returns the messages in one buffer, numbered from `first_seq`; each asks for an acknowledgement."""
     return b"".join(

@@ -1,0 +1,138 @@
+"""The way out: destinations that are refused, the supervisor's answers, and the rules on the fabric."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
+
+import pytest
+
+from fairlead.net.model import ClusterNetwork, Network6
+from fairlead.relay.egress.policy import EgressPolicy, RefusedError, parse_refused, render_refused
+from fairlead.relay.egress.rules import ranges_inside, routes, rules
+from fairlead.relay.host import handle_request
+
+Pair = tuple[socket.socket, socket.socket]
+OUTSIDE = "198.51.100.9"
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "169.254.169.254",
+        "fe80::1",
+        "fe80::1%lo",
+        "224.0.0.1",
+        "ff02::1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "localhost",
+        "127.1",
+        "",
+    ],
+)
+def test_this_machine_and_its_links_are_never_reached(address: str) -> None:
+    with pytest.raises(RefusedError):
+        EgressPolicy().check(address)
+
+
+def test_ranges_of_the_user_are_refused_and_others_are_not() -> None:
+    policy = EgressPolicy(parse_refused("10.0.0.0/8, fd00::/8"))
+    for address in ("10.1.2.3", "fd12::1", "::ffff:10.1.2.3"):
+        with pytest.raises(RefusedError, match="which --egress-refuse lists"):
+            policy.check(address)
+    assert str(policy.check(OUTSIDE)) == OUTSIDE
+    assert str(policy.check(f"::ffff:{OUTSIDE}")) == OUTSIDE
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "10.0.0.0/8,fd00::/8", ""])
+def test_ranges_are_written_as_they_are_read(text: str) -> None:
+    assert render_refused(parse_refused(text)) == text
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "x", "10.0.0.0/33", "1.2.3.4/32,"])
+def test_a_wrong_range_is_named(text: str) -> None:
+    if text.endswith(","):
+        assert render_refused(parse_refused(text)) == text[:-1]
+    else:
+        with pytest.raises(ValueError, match=f"^{text.split('/')[0]}"):
+            parse_refused(text)
+
+
+def ask(pair: Pair, policy: EgressPolicy | None, **request: object) -> dict[str, object]:
+    ours, theirs = pair
+    ours.send(json.dumps({"id": 3, "connect": 80, "protocol": "TCP"} | request).encode())
+    assert handle_request(theirs, exposed=[("TCP", 80)], egress=policy)
+    raw, fds, _, _ = socket.recv_fds(ours, 4096, 4)
+    for fd in fds:
+        socket.close(fd)
+    answer: dict[str, object] = json.loads(raw)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("policy", "address", "error"),
+    [
+        (None, OUTSIDE, "the cluster was started without --egress"),
+        (
+            EgressPolicy(),
+            "127.0.0.1",
+            "127.0.0.1 is never reached from Pods (loopback, link-local, multicast or reserved)",
+        ),
+        (EgressPolicy(), ["10.0.0.1"], "? is not an IP address"),
+        (EgressPolicy(), "host.example", "host.example is not an IP address"),
+        (EgressPolicy((IPv4Network("198.51.100.0/24"),)), OUTSIDE,
+         f"{OUTSIDE} lies in 198.51.100.0/24, which --egress-refuse lists"),
+    ],
+)  # fmt: skip
+def test_the_supervisor_says_why_it_does_not_dial(
+    pair: Pair, policy: EgressPolicy | None, address: object, error: str
+) -> None:
+    assert ask(pair, policy, address=address) == {"id": 3, "error": error}
+
+
+def test_rules_keep_the_clusters_ranges_inside_and_lead_the_rest_to_the_sockets() -> None:
+    text = rules(ClusterNetwork(), tcp=4001, udp=4002)
+    assert text == (
+        "table inet fairlead-egress\n"
+        "delete table inet fairlead-egress\n"
+        "table inet fairlead-egress {\n"
+        "  chain prerouting {\n"
+        "    type filter hook prerouting priority mangle; policy accept;\n"
+        '    iifname "fabric0" ip daddr { 0.0.0.0/8, 10.96.0.0/12, 10.244.0.0/16, 127.0.0.0/8, 169.254.0.0/16, '
+        "172.30.0.0/24, 224.0.0.0/3 } return\n"
+        '    iifname "fabric0" meta nfproto ipv4 meta l4proto tcp tproxy ip to :4001\n'
+        '    iifname "fabric0" meta nfproto ipv4 meta l4proto udp tproxy ip to :4002\n'
+        "  }\n"
+        "}\n"
+    )
+
+
+def test_both_families_have_rules_and_routes_if_the_cluster_has_both() -> None:
+    dual = ClusterNetwork(six=Network6())
+    assert "tproxy ip6 to :1" in rules(dual, tcp=1, udp=2)
+    assert "fd00:10:96::/112" in rules(dual, tcp=1, udp=2)
+    assert [len(routes(one)) for one in (ClusterNetwork(), dual)] == [1, 2]
+
+
+def test_pools_of_load_balancers_stay_inside() -> None:
+    network = ClusterNetwork(balancers=(IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8:9::/64")))
+    four, six = ranges_inside(network)
+    assert IPv4Network("192.0.2.0/24") in four
+    assert IPv6Network("2001:db8:9::/64") in six
