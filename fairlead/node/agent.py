@@ -165,6 +165,10 @@ class Agent:
             await asyncio.to_thread(shutil.rmtree, f"{root}/{name}", ignore_errors=True)
 
 
+def _host_images(settings: NodeSettings) -> HostImages:
+    return HostImages(catalogue=settings.catalogue, version=settings.version, homes=settings.homes)
+
+
 async def run(  # noqa: PLR0913 -- the wiring's one way in
     settings: NodeSettings,
     client: Client,
@@ -196,7 +200,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         client=client,
         zygote=line,
         sandboxes=_sandboxes(settings, line, attacher, inventory, log),
-        images=NodeImages(HostImages(catalogue=settings.catalogue, version=settings.version), settings, clock=clock),
+        images=NodeImages(_host_images(settings), settings, clock=clock),
         recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),

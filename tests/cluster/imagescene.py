@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cluster.support import Cluster, free_node_port, until
+from tests.cluster.support import Cluster, until
 from tests.images.imagemaker import Built, docker_archive
 from tests.images.registryserver import Registry
 
@@ -38,12 +38,10 @@ class Scene:
 
     def publish(self, app: str, target: int, *, name: str = "") -> int:
         """Makes a Service for the Pods of this name, and returns its port on the host."""
-        port = free_node_port()
-        ports = [{"port": 80, "targetPort": target, "nodePort": port}]
+        ports = [{"port": 80, "targetPort": target}]
         spec = {"type": "NodePort", "selector": {"app": app}, "ports": ports}
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name or app}, "spec": spec}
-        self.ask("POST", f"{API}/services", service)
-        return port
+        return int(self.ask("POST", f"{API}/services", service)["spec"]["ports"][0]["nodePort"])
 
     def status(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("GET", f"{API}/pods/{name}")["status"]

@@ -159,3 +159,13 @@ def test_what_a_container_has_written_is_gone_after_its_restart(scene: Scene) ->
     until("it has restarted", lambda: (scene.status("crash").get("containerStatuses") or [{}])[0].get("restartCount"))
     until("its log", lambda: scene.log("crash"))
     assert "kept" not in scene.log("crash")
+
+
+def test_a_web_server_of_a_tutorial_is_pulled_and_replaced_only_if_that_fails(scene: Scene) -> None:
+    scene.registry.push("traefik/whoami", "v1", web())
+    scene.pod("real", f"{scene.registry.host}/traefik/whoami:v1")
+    assert scene.ready("real")["imageID"].startswith(f"{scene.registry.host}/traefik/whoami@sha256:")
+    scene.pod("replaced", "traefik/whoami:v1")
+    assert scene.ready("replaced")["imageID"].startswith("host://fairlead/web/")
+    (pulled,) = [event for event in scene.events("replaced") if event.startswith("Pulled: ")]
+    assert "answers like whoami, because the image cannot be pulled: " in pulled

@@ -93,7 +93,7 @@ def test_a_connection_made_before_sigterm_is_answered_though_it_asks_after_it(
 
 
 def test_nonsense_gets_400() -> None:
-    answer, _, keep = server.respond(server.Page(ENV), b"nonsense", "c", closing=False)
+    answer, _, keep = server.respond(server.Page(ENV).answer, b"nonsense", "c", 1, closing=False)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert not keep
 

@@ -2,6 +2,7 @@
 `fairlead/web`.
 
     python -I -S server.py [PORT]        (else the environment's PORT, else 8080)
+    python -I -S server.py --like NAME [ARGUMENTS OF THAT PROGRAM]      (see likeness.py)
 
 The server is started by its path, without site packages, and uses sockets and epoll alone: it starts in 20 ms and needs
 8 MB. `http.server` costs twice that in imports. The server speaks HTTP/1.1 with keep-alive; GET and HEAD; `/healthz`;
@@ -11,6 +12,7 @@ no request has come for a moment, so that clients that still use its address are
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -18,7 +20,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _DEFAULT_PORT = 8080
 _MAX_HEAD = 16384
@@ -31,7 +33,16 @@ _LONGEST_STOP_S = 5
 _MOST_CONNECTIONS, _SPARE = 4096, 32
 """The most connections. A new one beyond them closes the oldest that awaits no answer, so that idle connections never
 keep other clients out."""
-_REASONS = {200: "OK", 400: "Bad Request", 405: "Method Not Allowed", 431: "Request Header Fields Too Large"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+}
+Answer = Callable[[str, str, dict[str, str], str, int], tuple[int, bytes, str]]
+"""A function of method, target, headers, and the client's address and port; returns status, body and media type."""
 
 
 class Page:
@@ -41,6 +52,18 @@ class Page:
         self.pod = env.get("FAIRLEAD_POD_NAME") or env.get("HOSTNAME") or socket.gethostname()
         self.node = env.get("FAIRLEAD_NODE_NAME", "")
         self.ip = env.get("FAIRLEAD_POD_IP", "")
+
+    def answer(
+        self, method: str, target: str, headers: dict[str, str], client: str, _port: int
+    ) -> tuple[int, bytes, str]:
+        if method not in ("GET", "HEAD"):
+            return 405, b"only GET and HEAD\n", "text/plain"
+        path, _, query = target.partition("?")
+        if path == "/healthz":
+            return 200, b"ok\n", "text/plain"
+        if "format=json" in query.split("&") or "application/json" in headers.get("accept", ""):
+            return 200, self.json(path, client), "application/json"
+        return 200, self.text(), "text/plain; charset=utf-8"
 
     def text(self) -> bytes:
         node = f" on {self.node}" if self.node else ""
@@ -74,7 +97,7 @@ def _length(text: str) -> int:
     return int(text)
 
 
-def respond(page: Page, head: bytes, client: str, *, closing: bool) -> tuple[bytes, int, bool]:
+def respond(answer: Answer, head: bytes, client: str, port: int, *, closing: bool) -> tuple[bytes, int, bool]:
     """Returns the answer to a request's head, the length of the request's body, and whether the connection stays
     open."""
     try:
@@ -86,31 +109,24 @@ def respond(page: Page, head: bytes, client: str, *, closing: bool) -> tuple[byt
     keep = not closing and wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
     if "chunked" in headers.get("transfer-encoding", "").lower():
         keep = False  # the request's body is not read
-    if method not in ("GET", "HEAD"):
-        return _render(405, b"only GET and HEAD\n", "text/plain", keep=keep, body=True), length, keep
-    path, _, query = target.partition("?")
-    wants_json = "format=json" in query.split("&") or "application/json" in headers.get("accept", "")
-    if path == "/healthz":
-        content, kind = b"ok\n", "text/plain"
-    elif wants_json:
-        content, kind = page.json(path, client), "application/json"
-    else:
-        content, kind = page.text(), "text/plain; charset=utf-8"
-    return _render(200, content, kind, keep=keep, body=method == "GET"), length, keep
+    status, content, kind = answer(method, target, headers, client, port)
+    return _render(status, content, kind, keep=keep, body=method != "HEAD"), length, keep
 
 
 def _render(status: int, content: bytes, kind: str, *, keep: bool, body: bool) -> bytes:
     head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nServer: fairlead-web\r\nContent-Type: {kind}\r\n"
+        f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nServer: fairlead-web\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(content)}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
     )
     return head.encode() + (content if body else b"")
 
 
 class Connection:
-    def __init__(self, sock: socket.socket, client: str) -> None:
+    def __init__(self, sock: socket.socket, client: str, port: int, answer: Answer) -> None:
         self.sock = sock
         self.client = client
+        self.port = port
+        self.answer = answer
         self.inbox = b""
         self.outbox = b""
         self.skip = 0
@@ -123,16 +139,30 @@ class Connection:
 class Server:
     """The server: one thread, one epoll."""
 
-    def __init__(self, listener: socket.socket, page: Page, *, log: Callable[[str], object]) -> None:
-        self._listener = listener
-        self._page = page
+    def __init__(self, listeners: Sequence[tuple[socket.socket, Answer]], *, log: Callable[[str], object]) -> None:
+        self._listeners = {listener.fileno(): (listener, answer) for listener, answer in listeners}
         self._log = log
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._most = min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE)
         self._stopping = False
-        listener.setblocking(False)
-        self._poll.register(listener.fileno(), select.EPOLLIN)
+        for listener, _ in listeners:
+            listener.setblocking(False)
+            self._poll.register(listener.fileno(), select.EPOLLIN)
+        self._datagrams: dict[int, tuple[socket.socket, Callable[[str, str], str]]] = {}
+
+    def serve_datagrams(self, sock: socket.socket, answer: Callable[[str, str], str]) -> None:
+        """Answers datagrams too; an empty answer is not sent."""
+        sock.setblocking(False)
+        self._datagrams[sock.fileno()] = sock, answer
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def _answer_datagram(self, sock: socket.socket, answer: Callable[[str, str], str]) -> None:
+        with contextlib.suppress(OSError):
+            data, address = sock.recvfrom(65536)
+            host = str(address[0]).removeprefix("::ffff:")
+            if reply := answer(data.decode(errors="replace"), f"{host}:{address[1]}"):
+                sock.sendto(reply.encode(), address)
 
     def run(self, wake: int) -> None:
         """Serves until a signal comes through `wake`, and then until no more requests come."""
@@ -147,8 +177,10 @@ class Server:
                 if fd == wake:
                     os.read(wake, 64)
                     self._stop()
-                elif fd == self._listener.fileno():
-                    self._accept()
+                elif fd in self._listeners:
+                    self._accept(*self._listeners[fd])
+                elif fd in self._datagrams:
+                    self._answer_datagram(*self._datagrams[fd])
                 elif fd in self._connections:  # or the connection was closed in this turn
                     self._serve(self._connections[fd])
 
@@ -165,9 +197,9 @@ class Server:
             if connection.asked and not connection.inbox and not connection.outbox:
                 self._close(connection)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket, answer: Answer) -> None:
         try:
-            sock, address = self._listener.accept()
+            sock, address = listener.accept()
         except BlockingIOError:
             return
         except OSError:  # no descriptors left
@@ -176,7 +208,7 @@ class Server:
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, str(address[0]).removeprefix("::ffff:"))
+        connection = Connection(sock, str(address[0]).removeprefix("::ffff:"), address[1], answer)
         self._connections[sock.fileno()] = connection
         self._poll.register(sock.fileno(), select.EPOLLIN)
         if len(self._connections) > self._most:
@@ -222,7 +254,9 @@ class Server:
                 connection.outbox += _render(431, b"too long\n", "text/plain", keep=False, body=True)
                 connection.open = False
             return False
-        answer, length, connection.open = respond(self._page, head, connection.client, closing=self._stopping)
+        answer, length, connection.open = respond(
+            connection.answer, head, connection.client, connection.port, closing=self._stopping
+        )
         connection.asked = True
         connection.inbox = rest
         connection.skip = length
@@ -265,17 +299,52 @@ def choose_port(argv: list[str], env: dict[str, str]) -> int:
     return int(text)
 
 
+def listen_datagrams(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET, socket.SOCK_DGRAM)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("", port))
+    return sock
+
+
+def _likeness(
+    name: str, args: list[str], page: Page, env: dict[str, str]
+) -> tuple[dict[int, Answer], dict[int, Callable[[str, str], str]]]:
+    """Returns the functions that answer like a program, by port: for HTTP, and for datagrams."""
+    import importlib
+
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    module = importlib.import_module("likeness")
+    who = module.Identity(page.pod, page.node, page.ip, env.get("FAIRLEAD_IMAGE", ""))
+    found = module.setup(name, args, env, who)
+
+    def answer_of(make: Callable[..., tuple[int, bytes, str]]) -> Answer:
+        return lambda *asked: make(module.Asked(*asked))
+
+    return {port: answer_of(make) for port, make in found.ports.items()}, dict(found.datagrams)
+
+
 def main() -> None:
     env = dict(os.environ)
-    port = choose_port(sys.argv[1:], env)
+    page = Page(env)
+    ports: dict[int, Answer]
+    datagrams: dict[int, Callable[[str, str], str]] = {}
+    if sys.argv[1:2] == ["--like"]:
+        ports, datagrams = _likeness(sys.argv[2], sys.argv[3:], page, env)
+    else:
+        ports = {choose_port(sys.argv[1:], env): page.answer}
     wake, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(write_end)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM):
         signal.signal(number, lambda *_: None)
-    page = Page(env)
-    with listen(port) as listener:
-        print(f"fairlead/web: {page.text().decode().strip()}, listening on port {port}", flush=True)
-        Server(listener, page, log=lambda text: print(f"fairlead/web: {text}", flush=True)).run(wake)
+    with contextlib.ExitStack() as stack:
+        listeners = [(stack.enter_context(listen(port)), answer) for port, answer in ports.items()]
+        server = Server(listeners, log=lambda text: print(f"fairlead/web: {text}", flush=True))
+        for port, reply in datagrams.items():
+            server.serve_datagrams(stack.enter_context(listen_datagrams(port)), reply)
+        where = f"port {', '.join(map(str, ports))}" if ports else "no port"
+        print(f"fairlead/web: {page.text().decode().strip()}, listening on {where}", flush=True)
+        server.run(wake)
 
 
 if __name__ == "__main__":

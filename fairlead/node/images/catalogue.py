@@ -18,6 +18,8 @@ class Entry:
     names: tuple[str, ...] = ()
     program: str = ""
     builtin: str = ""
+    like: str = ""
+    applets: bool = False
     look_in: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -26,6 +28,7 @@ class Entry:
     writable: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     cwd: str = ""
     listens: str = ""

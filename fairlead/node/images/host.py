@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from glob import glob
 from importlib import resources
 from typing import Literal
 
@@ -19,6 +21,7 @@ import fairlead
 from fairlead.base.dataclass import dataclass, field
 from fairlead.images.web import server as web_server
 from fairlead.node.images.catalogue import Entry, find, parse_catalogue, unknown_image
+from fairlead.node.images.hostlayer import APPLETS
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ASK_S = 5.0
@@ -67,6 +70,10 @@ class Image:
     """The program gets its Pod's name, node and address in its environment."""
 
 
+Offer = Literal["", "program", "substitute"]
+"""The quality of a host image: the program that the image is, one that answers like it, or none."""
+
+
 class HostImages:
     """The catalogue over one host. Facts about programs are cached: a host rarely changes under a cluster.
 
@@ -74,8 +81,8 @@ class HostImages:
     is reported with the image that is missing, and leaves all other images usable.
     """
 
-    def __init__(self, *, catalogue: str, version: str) -> None:
-        """`catalogue` is the path of the user's own file, or empty."""
+    def __init__(self, *, catalogue: str, version: str, homes: Sequence[str] = ()) -> None:
+        """`catalogue` is the path of the user's own file, or empty. `homes` are folders that containers do not see."""
         built_in = resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text()
         self._file = catalogue
         self._read_at = -1
@@ -83,6 +90,7 @@ class HostImages:
         self._own: tuple[Entry, ...] = ()
         self._built_in = parse_catalogue(built_in)
         self._version = version
+        self._homes = homes
         self._images: dict[int, Image] = {}
 
     def in_own_file(self, image: str) -> bool:
@@ -90,9 +98,24 @@ class HostImages:
         self._reload()
         return find(self._own, image) is not None
 
-    def serves(self, image: str) -> bool:
-        """Returns True if a built-in host image has this name."""
-        return find(self._built_in, image) is not None
+    def offer(self, image: str) -> Offer:
+        """Returns the quality of the built-in host image of this name."""
+        entry = find(self._built_in, image)
+        if entry is None:
+            return ""
+        if entry.builtin:
+            return "substitute" if entry.like else "program"
+        if self._program(entry):
+            return "program"
+        return self._offer_instead(entry)
+
+    def _program(self, entry: Entry) -> str:
+        """Returns the path of the host's program; empty if it is missing, or if containers cannot see it."""
+        program = _find_program(entry)
+        return "" if program and _home_of(program, self._homes) else program
+
+    def _offer_instead(self, entry: Entry) -> Offer:
+        return "substitute" if entry.instead and self.offer(entry.instead) else ""
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
@@ -126,32 +149,29 @@ class HostImages:
     async def _make(self, entry: Entry, image: str) -> Image:
         if entry.builtin:
             return self._dns() if entry.builtin == "dns" else self._web(entry)
-        program = shutil.which(entry.program, path=":".join((PATH, *entry.look_in)))
-        if program is not None:
+        program = self._program(entry)
+        if program:
             return await _host_program(entry, program)
+        problem = unusable(entry.program, PATH.split(":"), self._homes)
         if not entry.instead:
-            raise NoImage(f'"{image}" is served by the host\'s {entry.program}, which is not installed: install it')
+            raise NoImage(f'"{image}" is served by the host\'s {entry.program}, which {problem}')
         target = await self.resolve(entry.instead)
-        args = " ".join(entry.instead_args)
-        why = f"is served by {entry.instead} {self._version} ({args}): {entry.program} is not installed on the host"
-        return Image(
-            id=target.id,
-            source=why,
-            command=target.command,
-            args=entry.instead_args,
-            listens=target.listens,
-            expose=target.expose,
-            names_pod=target.names_pod,
-        )
+        what = f"{entry.instead} {self._version} ({' '.join(entry.instead_args)})"
+        source = f"is served by {what}" if target.names_pod else target.source
+        return replace(target, source=f"{source}: {entry.program} {problem.partition(':')[0]}", args=entry.instead_args)
 
     def _web(self, entry: Entry) -> Image:
         python = os.path.realpath(sys.executable)
         script = os.path.realpath(web_server.__file__)
+        command = (python, "-I", "-S", script, *(("--like", entry.like) if entry.like else ()))
+        texts = {path: f'#!/bin/sh\nexec {" ".join(command)} "$@"\n' for path in entry.command}
+        like = f", which answers like {entry.like}" if entry.like else ""
         return Image(
-            id=f"host://fairlead/web/{self._version}",
-            source=f"is built into fairlead {self._version}",
-            command=(python, "-I", "-S", script),
+            id=f"host://fairlead/web/{self._version}" + (f"/{entry.like}" if entry.like else ""),
+            source=f"is built into fairlead {self._version}{like and ' as fairlead/web' + like}",
+            command=entry.command or command,
             args=entry.args,
+            files=texts,
             listens=entry.listens,
             expose=(os.path.realpath(sys.base_prefix), os.path.dirname(script)),
             names_pod=True,
@@ -173,11 +193,46 @@ class HostImages:
         )
 
 
+def _find_program(entry: Entry) -> str:
+    """Returns the path of the host's program; empty if it is missing."""
+    folders = [folder for pattern in entry.look_in for folder in _newest_first(pattern)]
+    return shutil.which(entry.program, path=":".join((PATH, *folders))) or ""
+
+
+def _newest_first(pattern: str) -> list[str]:
+    """Returns the directories that match, such as those of several versions, the highest numbers first."""
+    if "*" not in pattern:
+        return [pattern]
+    return sorted(glob(pattern), key=lambda path: [int(n) for n in re.findall(r"\d+", path)], reverse=True)
+
+
+def _home_of(path: str, homes: Sequence[str]) -> str:
+    """Returns the home folder in which a file lies, or an empty text."""
+    real = os.path.realpath(path)
+    return next((home for home in homes if real.startswith(os.path.realpath(home).rstrip("/") + "/")), "")
+
+
+def unusable(program: str, folders: Sequence[str], homes: Sequence[str]) -> str:
+    """Returns the reason for which a program of the host cannot run, and the cure: what follows "which"."""
+    places = [program] if "/" in program else [f"{folder}/{program}" for folder in folders]
+    for path in places:
+        if os.path.lexists(path) and (home := _home_of(path, homes)):
+            return (
+                f"is in the home folder {home}, and containers see no homes: put it into /usr/local/bin or /opt, or "
+                "make an image of it (fairlead image build)"
+            )
+        if os.path.isfile(path):
+            return f"is not executable: chmod a+x {path}"
+    return "is not installed on the host: install it"
+
+
 async def _host_program(entry: Entry, program: str) -> Image:
     version = await asyncio.to_thread(_ask_version, program, entry.version) if entry.version else ""
     name = os.path.basename(program)
     folder = os.path.dirname(program)
     path = PATH if folder in PATH.split(":") else f"{PATH}:{folder}"
+    if entry.applets:
+        path = f"{APPLETS}:{path}"
     return Image(
         id=f"host://{name}/{version}" if version else f"host://{name}",
         source=f"is served by the host's {' '.join(filter(None, (name, version)))} ({program})",
@@ -185,13 +240,18 @@ async def _host_program(entry: Entry, program: str) -> Image:
         args=entry.args,
         env={"PATH": path, **entry.env},
         writable=entry.writable,
-        files=entry.files,
+        files={**entry.files, **await asyncio.to_thread(_scripts, entry.scripts)},
         links=entry.links,
         user=entry.user,
         cwd=entry.cwd or "/",
         listens=entry.listens,
         stop_signal=entry.stop_signal,
     )
+
+
+def _scripts(names: Mapping[str, str]) -> dict[str, str]:
+    folder = resources.files("fairlead.node.images").joinpath("scripts")
+    return {path: folder.joinpath(name).read_text(encoding="utf-8") for path, name in names.items()}
 
 
 def _ask_version(program: str, args: Sequence[str]) -> str:

@@ -1,8 +1,9 @@
 """Decides what runs for an image's name: an image of the store, a program of the host, or an image of a registry.
 
 The order: the user's own file of host images, because it says what the user wants; the store, because what is there was
-loaded, built or pulled on purpose; the built-in host images, which work without a network and start at once; a registry
-(docs/images.md, decision 24). A name of a registry that the user has set up never means a host image.
+loaded, built or pulled on purpose; programs of the host, which work without a network and start at once; a registry; a
+program that answers like the image (docs/images.md, decision 24). A name of a registry that the user has set up never
+means a host image.
 """
 
 from __future__ import annotations
@@ -62,13 +63,25 @@ class NodeImages:
         stored = await self._stored(name)
         if stored is not None and not (request.policy == "Always" and stored.pulled and not registries.off):
             return stored.image
-        if stored is None and self._host.serves(name) and (registries.off or not registries.is_own(reference.registry)):
+        offer = self._host.offer(name) if stored is None and not self._is_own(registries, reference) else ""
+        if offer == "program" or (offer and (registries.off or request.policy == "Never")):
             return await self._on_host(name)
         if request.policy == "Never":
             raise NoImage(f'Container image "{name}" is not present with pull policy of Never', "ErrImageNeverPull")
         if registries.off or not self._settings.image_service:
             return await self._on_host(name)  # says what there is
-        return await self._pulled(request, reference)
+        try:
+            return await self._pulled(request, reference)
+        except NoImage as error:
+            if not offer:
+                raise
+            image = await self._on_host(name)
+            return replace(image, source=f"{image.source}, because the image cannot be pulled: {error}")
+
+    @staticmethod
+    def _is_own(registries: Registries, reference: Reference) -> bool:
+        """Returns True for the name of a registry that the user has set up: it never means a host image."""
+        return not registries.off and registries.is_own(reference.registry)
 
     async def _on_host(self, name: str) -> Image:
         image = await self._host.resolve(name)

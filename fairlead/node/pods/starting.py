@@ -116,7 +116,7 @@ def _files_of(
 def _environment(local: LocalPod, pod: Pod, container: Container, image: Image) -> dict[str, str]:
     deps = local.deps
     hostname = kernel_hostname(pod, with_domain(deps.settings))
-    env = {"PATH": PATH, "HOSTNAME": hostname, **image.env, **_own_variables(deps, pod, image)}
+    env = {"PATH": PATH, "HOSTNAME": hostname, **image.env, **_own_variables(deps, pod, image, container.image)}
     if container.tty:
         env["TERM"] = "xterm"
     links = pod.spec.enableServiceLinks is not False
@@ -159,7 +159,7 @@ def with_domain(settings: NodeSettings) -> NodeSettings:
     return replace(settings, cluster_domain=domain) if domain else settings
 
 
-def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]:
+def _own_variables(deps: Dependencies, pod: Pod, image: Image, image_name: str) -> dict[str, str]:
     """Returns the variables with the API's address, and for `fairlead/web` those with the pod's name, node and
     address."""
     settings = deps.settings
@@ -173,6 +173,7 @@ def _own_variables(deps: Dependencies, pod: Pod, image: Image) -> dict[str, str]
         variables["FAIRLEAD_POD_NAME"] = pod.metadata.name
         variables["FAIRLEAD_NODE_NAME"] = settings.name
         variables["FAIRLEAD_POD_IP"] = pod.status.podIP
+        variables["FAIRLEAD_IMAGE"] = image_name
     return variables
 
 

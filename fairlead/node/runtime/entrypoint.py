@@ -57,7 +57,9 @@ def _script(path: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode) or file.read(2) != b"#!":
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or os.read(fd, 2) != b"#!":
             return ""
-        return file.read(_LONGEST).decode(errors="replace")
+        return os.read(fd, _LONGEST).decode(errors="replace")
+    finally:
+        os.close(fd)

@@ -120,7 +120,7 @@ class PodFiles:
         root = f"{self.root}/{folder}"
         os.makedirs(root, mode=0o755, exist_ok=True)
         for name, text in files.items():
-            write_file(f"{root}/{name}", text.encode(), 0o644)
+            write_file(f"{root}/{name}", text.encode(), 0o755 if text.startswith("#!") else 0o644)
         return root
 
     def termination_log(self, container: str, attempt: int) -> str:

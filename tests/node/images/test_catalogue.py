@@ -83,7 +83,7 @@ def test_an_unknown_image_names_the_cure() -> None:
     with pytest.raises(NoImage) as caught:
         asyncio.run(HostImages(catalogue="", version="9").resolve("example.com/own:1"))
     assert 'no host image serves "example.com/own:1"' in str(caught.value)
-    assert "fairlead/web, nginx" in str(caught.value)
+    assert all(f" {name}, " in str(caught.value) for name in ("fairlead/web", "nginx", "redis"))
 
 
 def test_a_missing_program_is_replaced_and_reported(tmp_path: Path) -> None:
@@ -96,9 +96,80 @@ def test_a_missing_program_is_replaced_and_reported(tmp_path: Path) -> None:
     found = asyncio.run(images.resolve("httpd:2.4"))
     assert found.source == "is served by fairlead/web 9 (80): no-such-httpd is not installed on the host"
     assert (found.id, found.args) == ("host://fairlead/web/9", ("80",))
-    with pytest.raises(NoImage, match="which is not installed: install it"):
+    with pytest.raises(NoImage, match="which is not installed on the host: install it"):
         asyncio.run(images.resolve("redis"))
 
 
 def test_only_known_names_are_filled_into_files() -> None:
     assert render_file("\n$pod $remote_addr ${ip}\n", {"pod": "p", "ip": "1"}) == "p $remote_addr 1\n"
+
+
+def test_a_program_of_the_host_is_better_than_one_that_answers_like_it() -> None:
+    images = HostImages(catalogue="", version="9")
+    assert images.offer("busybox:1.36") == "program"
+    assert images.offer("traefik/whoami") == "substitute"
+    assert images.offer("example.com/own:1") == ""
+
+
+def test_every_built_in_entry_can_be_made_or_says_why_not() -> None:
+    images, problems = HostImages(catalogue="", version="9"), []
+    for entry in parse_catalogue(BUILT_IN):
+        try:
+            image = asyncio.run(images.resolve(entry.names[0].replace("*", "")))
+        except NoImage as error:
+            problems.append(str(error))
+        else:
+            assert image.id.startswith("host://")
+            assert image.command or image.args
+    assert all("which is not installed on the host: install it" in problem for problem in problems)
+
+
+def test_a_web_server_of_a_tutorial_has_its_programs_name_in_the_container() -> None:
+    image = asyncio.run(HostImages(catalogue="", version="9").resolve("registry.k8s.io/e2e-test-images/agnhost:2.53"))
+    assert image.source == "is built into fairlead 9 as fairlead/web, which answers like agnhost"
+    assert (image.id, image.command, image.args) == ("host://fairlead/web/9/agnhost", ("/agnhost",), ("pause",))
+    assert image.files["/agnhost"].endswith('server.py --like agnhost "$@"\n')
+
+
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [
+        ("home/tool", "is in the home folder .*/home, and containers see no homes: put it into /usr/local/bin or /opt"),
+        ("place/tool", "is not executable: chmod a\\+x .*/place/tool"),
+        ("place/missing", "is not installed on the host: install it"),
+    ],
+)
+def test_a_program_that_cannot_run_says_why(program: str, problem: str, tmp_path: Path) -> None:
+    for folder in ("home", "place"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
+    own = tmp_path / "images.toml"
+    own.write_text(f'[[image]]\nnames = ["mine"]\nprogram = "{tmp_path}/{program}"\n')
+    images = HostImages(catalogue=str(own), version="9", homes=[str(tmp_path / "home")])
+    with pytest.raises(NoImage, match=problem):
+        asyncio.run(images.resolve("mine"))
+
+
+def test_an_executable_program_in_a_home_is_refused_too(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    own = tmp_path / "images.toml"
+    own.write_text(f'[[image]]\nnames = ["mine"]\nprogram = "{tool}"\n')
+    with pytest.raises(NoImage, match="containers see no homes"):
+        asyncio.run(HostImages(catalogue=str(own), version="9", homes=[str(tmp_path)]).resolve("mine"))
+
+
+def test_the_newest_of_several_versions_is_taken(tmp_path: Path) -> None:
+    for version in ("9", "15", "17"):
+        (tmp_path / version / "bin").mkdir(parents=True)
+        if version != "17":
+            (tmp_path / version / "bin" / "server").write_text("#!/bin/sh\n")
+            (tmp_path / version / "bin" / "server").chmod(0o755)
+    own = tmp_path / "images.toml"
+    own.write_text(
+        f'[[image]]\nnames = ["db"]\nprogram = "server"\nlook_in = ["{tmp_path}/*/bin"]\nargs = ["server"]\n'
+    )
+    image = asyncio.run(HostImages(catalogue=str(own), version="9").resolve("db"))
+    assert image.source.endswith(f"({tmp_path}/15/bin/server)")
+    assert image.env["PATH"].endswith(f":{tmp_path}/15/bin")

@@ -37,3 +37,7 @@ def test_the_script_is_found_on_the_path_and_behind_an_init(tmp_path: Path) -> N
     assert user_of_entrypoint(["tini", "--", str(tmp_path / "entry.sh"), "run"], env) == "node"
     assert user_of_entrypoint(["tini", "--", "run"], env) == ""
     assert user_of_entrypoint(["su-exec", "web:web", "run"], env) == "web"
+
+
+def test_directories_and_missing_files_among_the_arguments_are_no_scripts(tmp_path: Path) -> None:
+    assert user_of_entrypoint(["httpd", "-h", str(tmp_path), f"{tmp_path}/missing", ""], {"PATH": "/bin"}) == ""

@@ -194,3 +194,13 @@ def test_an_entry_point_that_changes_to_a_user_does_not_start_itself_without_end
 
     owner = "101" if ordinary else "0"
     assert with_zygote(work, ordinary=ordinary) == ["stdout F 101", f"stdout F {owner}", "stdout F end"]
+
+
+@as_any_user
+def test_a_directory_in_place_of_the_users_table_has_no_users(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        layer = tar_of(entry(".wh.etc"), folder("etc"), folder("etc/passwd"))
+        root = layers_in(bench.directory, busybox_layer(), layer)
+        return (await bench.run("a", "id", "-u", image_root=root))[1]
+
+    assert with_zygote(work, ordinary=ordinary) == ["stdout F 0"]
