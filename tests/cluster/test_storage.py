@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.support import free_port, new_cluster, until
+from tests.cluster.test_kill import kill_and_wait_for_another
 from tests.cluster.test_sets import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
@@ -180,7 +181,9 @@ def directories(kubectl: Kubectl) -> list[Path]:
 
 
 def starts(kubectl: Kubectl, pod: str) -> str:
-    return kubectl(f"exec {pod} -- cat /data/starts")
+    """Returns what the runs of the pod have written."""
+    [directory] = [path for path in directories(kubectl) if path.name.endswith(f"_default_data-{pod}")]
+    return (directory / "db/starts").read_text()
 
 
 def test_the_data_of_a_set_outlive_pods_rollouts_the_cluster_and_kills(alone: Kubectl) -> None:
@@ -195,7 +198,8 @@ def test_the_data_of_a_set_outlive_pods_rollouts_the_cluster_and_kills(alone: Ku
     kubectl("set env sts/web VERSION=2")
     kubectl("rollout status sts/web --timeout=90s")
     assert starts(kubectl, "web-0") == "web-0 1\nweb-0 1\nweb-0 2\n"
-    kubectl.kill_control_plane()
+    for component in ("control-plane", "agent-node1", "agent-node2", "agent-node3"):
+        kill_and_wait_for_another(kubectl.cluster, component)
     assert kubectl.cluster.fairlead("down").returncode == 0
     kubectl.cluster.up()
     until("web-0 after the start", lambda: starts(kubectl, "web-0").endswith("web-0 2\nweb-0 2\n"))
