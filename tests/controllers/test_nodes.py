@@ -60,7 +60,23 @@ def test_a_silent_node_becomes_unknown_then_tainted_and_its_pods_not_ready() -> 
     assert [(c.type, c.status) for c in p.status.conditions] == [("Ready", "False")]
     assert (plan.delete, plan.retry_after) == ((), 300)
     assert not look(n, p, at=42)
+    due = look(n, p, at=341)
+    assert due.delete == ()
+    p = applied(due, [p], Pod)[0]
+    target = p.status.conditions[-1]
+    assert (target.type, target.status, target.reason) == ("DisruptionTarget", "True", "DeletionByTaintManager")
+    assert target.message == "Taint manager: deleting due to NoExecute taint"
     assert [d.obj for d in look(n, p, at=341).delete] == [p]
+
+
+def test_an_eviction_that_is_no_longer_due_is_cancelled_with_an_event() -> None:
+    p = pod()
+    pending = Observed(Instant(NOW - 1000), pending=["default/web-1"])
+    lease = Lease(spec=LeaseSpec(renewTime=render_micro_time(NOW)))
+    plan = reconcile(node(), lease, [p], observed=pending, grace_s=40, now=NOW)
+    assert [(e.reason, e.message) for e in plan.events] == [
+        ("TaintManagerEviction", "Cancelling deletion of Pod default/web-1")
+    ]
 
 
 def test_silence_from_before_we_watched_proves_nothing() -> None:
@@ -147,7 +163,15 @@ def test_a_toleration_matches_by_those_of_key_value_and_effect_that_it_has() -> 
 def test_pods_of_a_missing_node_go_after_a_while_and_unbound_terminating_ones_at_once() -> None:
     assert not collect(pod(), None, grace_s=40, now=NOW)
     assert collect(pod(), NOW, grace_s=40, now=NOW).retry_after == 40.1
-    (delete,) = collect(pod(), NOW, grace_s=40, now=Instant(NOW + 41)).delete
+    lost, late = pod(), Instant(NOW + 41)
+    (patch,) = collect(lost, NOW, grace_s=40, now=late).patch
+    assert patch.patch["status"]["phase"] == "Failed"
+    target = patch.patch["status"]["conditions"][-1]
+    assert (target["type"], target["reason"]) == ("DisruptionTarget", "DeletionByPodGC")
+    assert target["message"] == "PodGC: node no longer exists"
+    lost.status.phase = "Failed"
+    lost.status.conditions = [PodCondition(type="DisruptionTarget", status="True", reason="DeletionByPodGC")]
+    (delete,) = collect(lost, NOW, grace_s=40, now=late).delete
     assert delete.grace_period_seconds == 0
     assert collect(pod(node="", terminating=True), None, grace_s=40, now=NOW).delete
     assert not collect(pod(node=""), None, grace_s=40, now=NOW)

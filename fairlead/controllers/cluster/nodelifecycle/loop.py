@@ -11,7 +11,8 @@ from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.clock import ClockSetting
 from fairlead.base.instant import Instant
-from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, first_seen
+from fairlead.base.keys import key_of
+from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time, first_seen
 from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
 from fairlead.controllers.context import Context
 from fairlead.runtime.index import Index
@@ -41,6 +42,8 @@ class _Nodes:
         self._setting = ClockSetting(context.clock)
         self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
         """By node name. Lost with the process, as upstream's: the seconds are then counted anew."""
+        self._pending: dict[str, frozenset[str]] = {}
+        """Pods that a taint evicts later, by the name of their node."""
         self._leases.add_handler(self._on_lease)
         self._leases.add_return_handler(self._on_return)
         pods.add_handler(self._on_pod)
@@ -64,6 +67,7 @@ class _Nodes:
         node = self._nodes.get(key)
         if node is None:
             self._taints_seen.pop(key, None)
+            self._pending.pop(key, None)
             return None
         context = self._context
         now = context.clock.now()
@@ -72,11 +76,10 @@ class _Nodes:
         seen = self._taints_seen[key] = first_seen(node.spec.taints, self._taints_seen.get(key, {}), now)
         if self._leases.interrupted:
             return Plan(retry_after=_WITHOUT_SERVER_S)
-        return reconcile(
-            node,
-            self._leases.get(f"{LEASES}/{key}"),
-            self._pods.get(key),
-            observed=Observed(self._since, seen),
-            grace_s=context.settings.node_grace_s,
-            now=now,
+        pods = self._pods.get(key)
+        observed = Observed(self._since, seen, self._pending.get(key, ()))
+        self._pending[key] = frozenset(
+            key_of(pod.metadata) for pod in pods if eviction_time(pod, node.spec.taints, seen, now) is not None
         )
+        lease = self._leases.get(f"{LEASES}/{key}")
+        return reconcile(node, lease, pods, observed=observed, grace_s=context.settings.node_grace_s, now=now)

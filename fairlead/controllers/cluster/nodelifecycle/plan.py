@@ -6,7 +6,7 @@ change only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from fairlead.api.core.pod.predicates import is_finished
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, parse_time, render_time
 from fairlead.base.keys import key_of
+from fairlead.controllers.cluster.disruptiontarget import is_marked, marked
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time
 from fairlead.runtime.plan import NOTHING, Delete, EventRecord, Patch, Plan, Update
 
@@ -45,6 +46,8 @@ class Observed:
     """The start of the observation: missing reports before it prove nothing."""
     taints: Mapping[TaintKey, Instant] = field(default_factory=dict)
     """The time when each taint without `timeAdded` was first seen."""
+    pending: Collection[str] = ()
+    """The pods, by key, that were to be evicted later at the last look."""
 
 
 def reconcile(
@@ -71,9 +74,16 @@ def reconcile(
     evictions = [
         (pod, eviction_time(pod, taints, observed.taints, now)) for pod in pods if not pod.metadata.deletionTimestamp
     ]
-    due = tuple(_evict(pod) for pod, at in evictions if at is not None and at <= now)
+    due = [pod for pod, at in evictions if at is not None and at <= now]
+    cancelled = [pod for pod, at in evictions if at is None and key_of(pod.metadata) in observed.pending]
     later = [at - now for _, at in evictions if at is not None and at > now]
-    return Plan(delete=due, status=unready, retry_after=min([*later, *([wait] if wait else [])], default=None))
+    return Plan(
+        update=tuple(_mark(pod, now) for pod in due if not is_marked(pod)),
+        delete=tuple(_evict(pod) for pod in due if is_marked(pod)),
+        status=unready,
+        events=tuple(_cancelled(pod) for pod in cancelled),
+        retry_after=min([*later, *([wait] if wait else [])], default=None),
+    )
 
 
 def _last_report(node: Node, lease: Lease | None, now: Instant) -> Instant:
@@ -162,6 +172,16 @@ def _unready(pod: Pod, now: Instant) -> Update:
     status = msgspec.structs.replace(pod.status, conditions=conditions)
     note = EventRecord(pod, "NodeNotReady", "Node is not ready", "Warning")
     return Update(POD, msgspec.structs.replace(pod, status=status), "status", done=note)
+
+
+def _mark(pod: Pod, now: Instant) -> Update:
+    """Marks a pod that is due; the change of the pod leads to another reconcile, which deletes it."""
+    text = "Taint manager: deleting due to NoExecute taint"
+    return Update(POD, marked(pod, "DeletionByTaintManager", text, now), "status")
+
+
+def _cancelled(pod: Pod) -> EventRecord:
+    return EventRecord(pod, "TaintManagerEviction", f"Cancelling deletion of Pod {key_of(pod.metadata)}")
 
 
 def _evict(pod: Pod) -> Delete:
