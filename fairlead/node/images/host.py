@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from glob import glob
 from importlib import resources
 from typing import Literal
@@ -52,6 +53,8 @@ class Image:
     user: str = ""
     """The user that the image names: `USER` or `USER:GROUP`, each a name or a number."""
     cwd: str = "/"
+    volumes: tuple[str, ...] = ()
+    """The directories that are volumes of each container (VOLUME), if the Pod mounts nothing there."""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +77,12 @@ Offer = Literal["", "program", "substitute"]
 """The quality of a host image: the program that the image is, one that answers like it, or none."""
 
 
+@cache
+def built_in() -> tuple[Entry, ...]:
+    """Returns the catalogue that comes with Fairlead; read at the first use, because it takes milliseconds."""
+    return parse_catalogue(resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text())
+
+
 class HostImages:
     """The catalogue over one host. Facts about programs are cached: a host rarely changes under a cluster.
 
@@ -83,12 +92,10 @@ class HostImages:
 
     def __init__(self, *, catalogue: str, version: str, homes: Sequence[str] = ()) -> None:
         """`catalogue` is the path of the user's own file, or empty. `homes` are folders that containers do not see."""
-        built_in = resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text()
         self._file = catalogue
         self._read_at = -1
         self._problem = ""
         self._own: tuple[Entry, ...] = ()
-        self._built_in = parse_catalogue(built_in)
         self._version = version
         self._homes = homes
         self._images: dict[int, Image] = {}
@@ -100,7 +107,7 @@ class HostImages:
 
     def offer(self, image: str) -> Offer:
         """Returns the quality of the built-in host image of this name."""
-        entry = find(self._built_in, image)
+        entry = find(built_in(), image)
         if entry is None:
             return ""
         if entry.builtin:
@@ -120,7 +127,7 @@ class HostImages:
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
         self._reload()
-        entries = (*self._own, *self._built_in)
+        entries = (*self._own, *built_in())
         entry = find(entries, image)
         if entry is None:
             raise NoImage(unknown_image(image, entries, self._file) + self._problem)

@@ -157,6 +157,7 @@ def to_run(image: StoredImage, layers: list[str]) -> Image:
         env=config.environment,
         user=config.User,
         cwd=config.WorkingDir or "/",
+        volumes=tuple(config.Volumes or ()),
         stop_signal=config.StopSignal,
     )
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
-from fairlead.base.dataclass import dataclass
+from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.runtime.safepath import parts_of
 from fairlead.node.settings import NodeSettings
 
 _ETC = ("hosts", "hostname", "resolv.conf")
@@ -25,6 +26,8 @@ class ImageFiles:
     """The files of a host image whose root is read-only, by their paths in the container."""
     writable: str
     """The directory for what the container writes into its root; empty if the root is read-only."""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """The directories of the image's volumes, by their paths in the container."""
 
 
 def bundle_dir(settings: NodeSettings) -> str:
@@ -66,7 +69,7 @@ def container_spec(
         image_root=None if image.layers is None else ImageRoot(layers=image.layers, writable=files.writable),
         host_root=ImageRoot(layers=(image.host_layer,), writable=files.writable) if image.host_layer else None,
         root_readonly=bool(security and security.readOnlyRootFilesystem),
-        image_mounts=tuple(_image_mounts(image, files.texts)),
+        image_mounts=tuple(_image_mounts(image, files)),
         mounts=tuple(mounts),
         masked_paths=settings.hide,
         home_paths=settings.homes,
@@ -78,11 +81,20 @@ def container_spec(
     )
 
 
-def _image_mounts(image: Image, files: Mapping[str, str]) -> Iterator[Mount]:
+def _image_mounts(image: Image, files: ImageFiles) -> Iterator[Mount]:
     for path in () if image.host_layer else image.writable:
         yield Mount(type="tmpfs", destination=path, mode="777")
-    for path, source in files.items():
+    for path, source in files.texts.items():
         yield Mount(source=source, destination=path, read_only=True)
+    for path, source in files.volumes.items():
+        yield Mount(source=source, destination=path, filled=True)
+
+
+def image_volumes(image: Image, mounts: Sequence[Mount]) -> list[str]:
+    """Returns the image's volumes over which the Pod mounts nothing, and that lie in no mount of the Pod."""
+    covered = [mount.destination.rstrip("/") + "/" for mount in mounts]
+    paths = dict.fromkeys("/" + "/".join(parts_of(path)) for path in image.volumes)
+    return [path for path in paths if path != "/" and not any(f"{path}/".startswith(above) for above in covered)]
 
 
 def pod_mounts(

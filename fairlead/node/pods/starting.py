@@ -14,7 +14,7 @@ from fairlead.base.numbers import natural
 from fairlead.node.env.environment import command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
-from fairlead.node.pods.containerspec import ImageFiles, container_spec, pod_mounts, process_of
+from fairlead.node.pods.containerspec import ImageFiles, container_spec, image_volumes, pod_mounts, process_of
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.enforcement import Enforcement
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
@@ -90,6 +90,9 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
         volumes=local.volumes.mounts_of(pod, container, env),
     )
     image_files = _files_of(local, container, image, _image_files(image, pod, container, settings), attempt)
+    if volumes := image_volumes(image, mounts):
+        folders = files.image_volumes(image_files.writable, volumes)
+        image_files = replace(image_files, volumes=folders)
     return container_spec(
         container,
         image,

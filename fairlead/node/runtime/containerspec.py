@@ -60,6 +60,8 @@ class Mount:
     """The type of a hostPath volume; None: the source is the Pod's own."""
     optional: bool = False
     """Mounted only over something that exists."""
+    filled: bool = False
+    """The source gets a copy of what the image has at the destination, as engines fill a VOLUME of an image."""
     mode: str = "755"
     """The mode of a tmpfs, octal."""
     size: str = "64m"

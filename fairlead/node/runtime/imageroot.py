@@ -77,6 +77,11 @@ def is_opaque(path: str) -> bool:
         return False
 
 
+def copy_directory(source: str, target: str) -> None:
+    """Copies a directory with all that it contains into an empty one."""
+    _Copy().directory(source, target)
+
+
 class _Copy:
     """Copies one layer over what the target has."""
 

@@ -27,7 +27,7 @@ from fairlead.node.runtime import controlgroup
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount
 from fairlead.node.runtime.hostpath import open_source
 from fairlead.node.runtime.hostview import HostView, kernel_mounts
-from fairlead.node.runtime.imageroot import mount_image
+from fairlead.node.runtime.imageroot import copy_directory, mount_image
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
 from fairlead.node.runtime.ownlayer import own_files, replaced
 from fairlead.node.runtime.safepath import PathProblem, open_inside, parts_of
@@ -127,6 +127,8 @@ class RootFilesystem:
             return
         if mount.optional and not self._has(mount.destination):
             return
+        if mount.filled:
+            self._fill(mount)
         with closing(open_source(mount, hidden)) as source, closing(self._place_for(mount.destination, source)) as at:
             tree = fsfd.open_tree(source)
             real = fsfd.path_of(source)
@@ -138,6 +140,15 @@ class RootFilesystem:
                 for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
                     with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                         cover(tree, path)
+
+    def _fill(self, mount: Mount) -> None:
+        """Copies the image's directory into the source."""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            closing(open_inside(self._root, mount.destination, chroot=True)) as at,
+        ):
+            if stat.S_ISDIR(os.fstat(at).st_mode):
+                copy_directory(f"/proc/self/fd/{at}", mount.source)
 
     def _attributes(self, real: str, *, read_only: bool) -> int:
         """Devices can be opened by privileged containers alone, as device cgroups have it elsewhere."""

@@ -94,6 +94,15 @@ class PodFiles:
             _make_folders(upper, os.path.dirname(path))
             os.symlink(target, upper + path)
 
+    def image_volumes(self, folder: str, paths: Sequence[str]) -> dict[str, str]:
+        """Makes an empty directory for each volume of an image, which lasts as long as the container's run; returns
+        the directories by their paths in the container."""
+        made = {path: f"{folder}/volumes/{number}" for number, path in enumerate(paths)}
+        for directory in made.values():
+            os.makedirs(directory)
+            os.chmod(directory, 0o755)
+        return made
+
     def remove_writables(self, container: str, before: int) -> None:
         """Removes what the container's earlier runs have written."""
         with contextlib.suppress(FileNotFoundError):

@@ -20,7 +20,14 @@ from fairlead.base.instant import Instant
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
-from fairlead.node.pods.containerspec import ImageFiles, capabilities, container_spec, pod_mounts, process_of
+from fairlead.node.pods.containerspec import (
+    ImageFiles,
+    capabilities,
+    container_spec,
+    image_volumes,
+    pod_mounts,
+    process_of,
+)
 from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.probes.workers import Tally, delay_s
@@ -65,6 +72,12 @@ def test_a_container_has_the_images_files_below_the_pods() -> None:
     assert found.mounts[-1] == VOLUME
     assert (found.masked_paths, found.home_paths, found.exposed_paths) == (("/state",), ("/data/me",), ("/opt/x",))
     assert (found.process.user.uid, found.process.capabilities) == (0, DEFAULT_CAPABILITIES)
+
+
+def test_an_images_volumes_are_those_over_which_the_pod_mounts_nothing() -> None:
+    image = Image(id="i", source="s", layers=("/l",), volumes=("/data", "/var/lib/db/", "cache", "/", "/data/deep"))
+    assert image_volumes(image, []) == ["/data", "/var/lib/db", "/cache", "/data/deep"]
+    assert image_volumes(image, [VOLUME, Mount(source="/x", destination="/var/lib")]) == ["/cache"]
 
 
 def test_the_containers_user_wins_over_the_pods() -> None:

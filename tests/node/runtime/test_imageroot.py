@@ -204,3 +204,34 @@ def test_a_directory_in_place_of_the_users_table_has_no_users(ordinary: bool) ->
         return (await bench.run("a", "id", "-u", image_root=root))[1]
 
     assert with_zygote(work, ordinary=ordinary) == ["stdout F 0"]
+
+
+@as_any_user
+def test_a_volume_of_an_image_has_its_files_and_is_writable_in_a_read_only_root(ordinary: bool) -> None:
+    layers = [
+        tar_of(folder("data", 0o700), entry("data/old", "o", mode=0o600), folder("data/sub"), link("data/way", "old")),
+        tar_of(
+            folder("data", 0o700),
+            entry("data/.wh.old"),
+            entry("data/new", "n", mode=0o600),
+            entry("data/sub/deep", "d"),
+        ),
+    ]
+
+    async def work(bench: Bench) -> list[str]:
+        root = layers_in(bench.directory, busybox_layer(), *layers)
+        for name in ("data", "empty"):
+            os.makedirs(f"{bench.directory}/volumes/{name}")
+        mounts = [
+            Mount(source=f"{bench.directory}/volumes/{name}", destination=f"/{name}", filled=True)
+            for name in ("data", "empty")
+        ]
+        script = (
+            "ls /data /data/sub; stat -c %a /data /data/new; echo x > /data/new && echo y > /empty/y && cat /empty/y"
+        )
+        log = (await bench.run("a", "sh", "-c", script, image_root=root, image_mounts=mounts, root_readonly=True))[1]
+        return [*log, read(f"{bench.directory}/volumes/data/new"), *os.listdir(f"{bench.directory}/layer2/data")]
+
+    log = [line.removeprefix("stdout F ") for line in with_zygote(work, ordinary=ordinary)]
+    assert log[:6] == ["/data:", "new", "sub", "way", "", "/data/sub:"]
+    assert log[6:11] == ["deep", "700", "600", "y", "x\n"]
