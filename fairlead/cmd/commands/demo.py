@@ -38,7 +38,8 @@ from fairlead.cmd.program import program
 
 NODES = 3
 REQUESTS = 300
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+"""Package data; in a clone, links to the files of `examples/`."""
 _SERVE_LIMIT_S = 60.0
 _PODS = "/api/v1/namespaces/default/pods"
 
@@ -49,8 +50,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     name, clock = args.name, RealClock()
-    if not EXAMPLES.is_dir():
-        raise CommandError(f"{EXAMPLES} is missing: run the demo from a clone of the repository")
     if paths_of(name).root.exists():
         print(f'starting afresh: deleting the last cluster "{name}"')
         stop_cluster(name, purge=True, quiet=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.cluster.support import ROOT, Cluster, new_cluster
+from tests.cluster.support import Cluster, new_cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -18,9 +16,6 @@ SERVICES = ["clusterip-service", "loadbalancer-service", "nodeport-service", "we
 
 
 def demo(cluster: Cluster) -> str:
-    examples = Path(cluster.runner.environment["PYTHONPATH"].split(":")[0]) / "examples"
-    if not examples.exists():  # if the package was copied, so that an ordinary user can read it
-        shutil.copytree(ROOT / "examples", examples)
     done = cluster.fairlead("demo", timeout_s=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
