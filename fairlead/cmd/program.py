@@ -25,7 +25,7 @@ def program() -> str:
 
 
 def _runner(prefix: list[str]) -> str:
-    """Returns the program that made an environment in its cache to run this program once; empty if there is none."""
+    """Returns the program that made an environment in its cache to run this program once, or an empty text."""
     if "uv" in prefix and any(part.startswith(("archive-v", "environments-v")) for part in prefix):
         return "uvx"
     return "pipx run" if "pipx" in prefix and ".cache" in prefix else ""
