@@ -73,6 +73,11 @@ COMMANDS = (
         "run only the Service proxy, for a node of any Kubernetes cluster, in this network namespace",
         cluster=None,
     ),
+    Command(
+        "doctor",
+        "check what this machine has for a cluster; each finding with its cure, exit code 1 if a cluster cannot run",
+        cluster=None,
+    ),
     Command("completion", "print the script that completes command lines in bash, zsh or fish", cluster=None),
     Command("version", "print the version of Fairlead", cluster=None),
 )

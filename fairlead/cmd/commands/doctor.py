@@ -1,0 +1,24 @@
+"""`fairlead doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from fairlead.base.codec import encode
+from fairlead.cmd.process.doctor.checks import run_checks
+from fairlead.cmd.process.doctor.model import Finding, conclusion, exit_code, render
+from fairlead.cmd.process.doctor.probe import attempt
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: a table)")
+
+
+def run(args: argparse.Namespace) -> int:
+    findings = run_checks(attempt())
+    if args.output == "json":
+        print(json.dumps([encode(Finding, finding) for finding in findings], indent=2))
+    else:
+        print(f"{render(findings)}\n\n{conclusion(findings)}")
+    return exit_code(findings)
