@@ -14,7 +14,7 @@ from fairlead.cmd.process.preflight import check_ipv6, check_nftables, explain_n
 from fairlead.net import linux
 
 Results = dict[str, str]
-"""What is wrong, by the names of attempts; empty texts for those that succeeded. `namespaces` always exists, and if it
+"""Errors by the names of attempts; empty texts for those that succeeded. `namespaces` always exists, and if it
 failed, it is the only one."""
 
 

@@ -23,7 +23,7 @@ from fairlead.cmd.process.doctor.model import (
     warning,
 )
 from fairlead.cmd.process.doctor.probe import attempt
-from tests.cluster.support import RUNNERS, host_footprint
+from tests.cluster.support import RUNNERS, host_footprint, new_cluster
 
 GOOD = {"namespaces": "", "nf_tables": "", "proc": "", "ipv6": "", "overlay": ""}
 
@@ -126,12 +126,9 @@ def test_the_attempts_succeed_here_and_leave_nothing_behind() -> None:
 @pytest.mark.kernel
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["root", "user"])
-def test_the_command_reports_as_json_and_by_its_exit_code(tmp_path: Path, who: str) -> None:
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        parent.chmod(0o755)
-    runner = RUNNERS[who](tmp_path)
-    done = runner.run(runner.command("doctor", "-o", "json"))
+def test_the_command_reports_as_json_and_by_its_exit_code(who: str) -> None:
+    with new_cluster(who) as cluster:
+        done = cluster.runner.run(cluster.runner.command("doctor", "-o", "json"))
     assert done.returncode == 0, done.stdout + done.stderr
     findings = json.loads(done.stdout)
     assert {"kernel", "namespaces", "nf_tables", "overlay", "ports", "kubectl"} <= {f["check"] for f in findings}
@@ -140,7 +137,7 @@ def test_the_command_reports_as_json_and_by_its_exit_code(tmp_path: Path, who: s
 @pytest.mark.kernel
 @pytest.mark.slow
 def test_namespaces_that_are_switched_off_are_found_with_the_sysctl_that_helps(tmp_path: Path) -> None:
-    """In a user namespace whose own limit is 0, as in a container that forbids more of them."""
+    # A limit of 0 in the test's user namespace, as in a container that forbids more of them.
     runner = RUNNERS["root"](tmp_path)
     inner = " ".join(runner.command("doctor", "-o", "json"))
     script = f"echo 0 > /proc/sys/user/max_user_namespaces; exec {inner}"
