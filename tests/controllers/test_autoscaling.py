@@ -353,6 +353,21 @@ def test_a_deployment_grows_with_its_load_and_shrinks_after_it() -> None:
     run_story_with(MetricsWorld, story)
 
 
+def test_an_autoscaler_of_the_first_version_works_too() -> None:
+    async def story(world: MetricsWorld) -> None:
+        await with_deployment(world)
+        target = '{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}'
+        spec = f'{{"scaleTargetRef": {target}, "maxReplicas": 5, "targetCPUUtilizationPercentage": 50}}'
+        body = f'{{"metadata": {{"name": "web"}}, "spec": {spec}}}'
+        path = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
+        await world.client.raw("POST", path, body=body.encode())
+        world.use = {"cpu": "200m"}
+        await asyncio.sleep(60)
+        assert await replicas_of(world) == 5
+
+    run_story_with(MetricsWorld, story)
+
+
 def test_bounds_hold_without_any_metric() -> None:
     async def story(world: MetricsWorld) -> None:
         await with_deployment(world, replicas=12)

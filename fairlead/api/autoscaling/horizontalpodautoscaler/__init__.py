@@ -10,8 +10,6 @@ from fairlead.machinery.kinds.kind import Identity, Kind
 if TYPE_CHECKING:
     from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler
 
-INERT = "no component of this cluster scales workloads yet: the HorizontalPodAutoscaler is stored and changes nothing"
-
 HORIZONTAL_POD_AUTOSCALER: Kind[HorizontalPodAutoscaler] = declare(
     f"{__name__}.kind",
     Identity(
@@ -24,6 +22,5 @@ HORIZONTAL_POD_AUTOSCALER: Kind[HorizontalPodAutoscaler] = declare(
         short_names=("hpa",),
         categories=("all",),
         status=True,
-        inert=INERT,
     ),
 )

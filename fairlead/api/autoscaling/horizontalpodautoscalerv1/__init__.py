@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER, INERT
+from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
 from fairlead.machinery.kinds.declared import declare, deferred
 from fairlead.machinery.kinds.kind import Conversion, Identity, Kind
 
@@ -23,7 +23,6 @@ HORIZONTAL_POD_AUTOSCALER_V1: Kind[HorizontalPodAutoscaler] = declare(
         short_names=("hpa",),
         categories=("all",),
         status=True,
-        inert=INERT,
         conversion=Conversion(
             HORIZONTAL_POD_AUTOSCALER, deferred(_CONVERSION, "to_storage"), deferred(_CONVERSION, "from_storage")
         ),

@@ -62,7 +62,8 @@ class _Autoscalers:
         context.scheme.on_use(self._on_use)
 
     def _on_use(self, kind: Kind[Any]) -> None:
-        if kind is HORIZONTAL_POD_AUTOSCALER and self._caches is None:
+        # Both versions are one resource: an object of either is seen in v2.
+        if kind.resource == HORIZONTAL_POD_AUTOSCALER.resource and self._caches is None:
             self._caches = _Caches(self._context)
             self._caches.autoscalers.add_handler(self._on_autoscaler)
 
