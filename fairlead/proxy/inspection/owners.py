@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from fairlead.api.core.pod.types import Pod
-from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.kind import Service, ServicePort
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.keys import key_of
 from fairlead.net.family import IPV4, IPV6
@@ -15,6 +16,7 @@ from fairlead.proxy.iptables.rules import chain_name
 from fairlead.service.endpoints import canonical
 from fairlead.service.frontends import frontends, has_frontends, load_balancer_vips
 from fairlead.service.members import service_of
+from fairlead.service.ports import slice_ports
 
 
 class Owner(NamedTuple):
@@ -49,14 +51,14 @@ class Owners:
             if not pod.spec.hostNetwork:
                 self._pods |= {ip.ip: pod for ip in pod.status.podIPs}
         self._frontends: dict[Frontend, Owner] = {}
-        self._chains: dict[str, tuple[str, Owner]] = {}
+        self._sources = services, slices
         self._balanced: dict[str, str] = {}
         self._endpoints: dict[tuple[str, str], Owner] = {}
         self._services: dict[str, str] = {}
         for key, service in services.items():
             self._add_endpoints(key, slices.get(key, ()))
             if has_frontends(service):
-                self._add(key, service, slices.get(key, ()))
+                self._add(key, service)
 
     def frontend(self, protocol: str, ip: str, port: int) -> Owner:
         """Returns the Service that answers there; `UNOWNED` without one."""
@@ -90,7 +92,20 @@ class Owners:
         """Returns the kind (`SVC`, `SVL`, `EXT`, `FW`, `SEP`) and the owner of a chain of iptables."""
         return self._chains.get(name, ("", UNOWNED))
 
-    def _add(self, key: str, service: Service, slices: Sequence[EndpointSlice]) -> None:
+    @cached_property
+    def _chains(self) -> dict[str, tuple[str, Owner]]:
+        """Chains of iptables by name. Made at the first use: the mode nftables does not need the hashes."""
+        services, slices = self._sources
+        named = (
+            pair
+            for key, service in services.items()
+            if has_frontends(service)
+            for port in service.spec.ports
+            for pair in self._named(key, port, slices.get(key, ()))
+        )
+        return dict(named)
+
+    def _add(self, key: str, service: Service) -> None:
         for port in service.spec.ports:
             name = port.name or str(port.port)
             for family in (IPV4, IPV6):
@@ -99,24 +114,23 @@ class Owners:
                     kind = "load balancer IP" if frontend.restricted else kind
                     owner = Owner(key, name, kind=kind, address=frontend.ip)
                     self._frontends.setdefault((frontend.protocol, frontend.ip, frontend.port), owner)
-            full = f"{key}{f':{port.name}' if port.name else ''}"
-            protocol = (port.protocol or "TCP").lower()
-            for kind in ("SVC", "SVL", "EXT", "FW"):
-                self._chains[chain_name(kind, full, protocol)] = kind, Owner(key, name)
-            self._add_chains(key, full, name, protocol, slices)
         for ip in load_balancer_vips(service):
             self._balanced[ip] = key
 
-    def _add_chains(self, key: str, full: str, name: str, protocol: str, slices: Sequence[EndpointSlice]) -> None:
+    def _named(
+        self, key: str, port: ServicePort, slices: Sequence[EndpointSlice]
+    ) -> Iterator[tuple[str, tuple[str, Owner]]]:
+        """Yields the name of each chain of a port, with its kind and owner."""
+        full, name = f"{key}{f':{port.name}' if port.name else ''}", port.name or str(port.port)
+        protocol = (port.protocol or "TCP").lower()
+        for kind in ("SVC", "SVL", "EXT", "FW"):
+            yield chain_name(kind, full, protocol), (kind, Owner(key, name))
         for piece in slices:
-            numbers = [each.port for each in piece.ports if each.port]
-            for endpoint in piece.endpoints:
-                for ip in endpoint.addresses[:1]:
+            for number in slice_ports(port, piece):
+                for ip in (ip for endpoint in piece.endpoints for ip in endpoint.addresses[:1]):
                     plain = canonical(ip, IPV6 if ":" in ip else IPV4)
-                    for number in numbers:
-                        owner = self.endpoint(key, plain, number)
-                        made = chain_name("SEP", full, protocol, owner.address)
-                        self._chains[made] = "SEP", owner._replace(port=name)
+                    owner = self.endpoint(key, plain, number)
+                    yield chain_name("SEP", full, protocol, owner.address), ("SEP", owner._replace(port=name))
 
     def _add_endpoints(self, key: str, slices: Sequence[EndpointSlice]) -> None:
         for piece in slices:
