@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,9 +46,9 @@ class Watching:
 
 
 @contextmanager
-def watching(cluster: Cluster, *arguments: str) -> Iterator[Watching]:
-    command = cluster.runner.command("watch", "--name", cluster.name, *arguments, "-o", "json")
-    made = Watching(cluster.runner.start(command, stdout=subprocess.PIPE))
+def watching(cluster: Cluster, *arguments: str, command: str = "watch") -> Iterator[Watching]:
+    words = cluster.runner.command(command, "--name", cluster.name, *arguments, "-o", "json")
+    made = Watching(cluster.runner.start(words, stdout=subprocess.PIPE))
     try:
         yield made
     finally:
@@ -84,6 +85,25 @@ def test_watch_shows_slices_rules_dns_connections_and_pods_until_ctrl_c(who: str
 
 def _states(watched: Watching) -> set[tuple[str, str]]:
     return {(entry["pod"], entry["state"]) for entry in watched.of("pod")}
+
+
+def test_rules_are_watched_change_by_change() -> None:
+    with new_cluster() as cluster:
+        cluster.up("--api-port", str(free_port()))
+        with watching(cluster, "--watch", command="rules") as watched:
+            api, number = cluster.access(), 0
+            # The first reading prints nothing, so Services are made until one is made after it.
+            while not watched.entries:
+                number += 1
+                api.call("POST", SERVICES, service(f"web{number}", "web", type="NodePort"))
+                until("its refusal or its addition", partial(_seen, watched, cluster, number))
+            assert all(line["service"].startswith("default/web") for line in watched.entries[0]["added"])
+            assert watched.end(signal.SIGINT) == 0
+
+
+def _seen(watched: Watching, cluster: Cluster, number: int) -> bool:
+    """Returns whether the change was printed, or is at least in the kernel."""
+    return bool(watched.entries) or bool(json.loads(cluster.fairlead("rules", f"svc/web{number}", "-o", "json").stdout))
 
 
 def test_watch_ends_after_the_given_time_and_refuses_what_does_not_exist() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -192,21 +193,21 @@ def _remember(path: Path, lines: Sequence[RuleLine]) -> None:
 def _watch(inspector: Inspector, args: argparse.Namespace, service: str) -> int:
     """Prints each change of the rules until Ctrl-C, or for the given time."""
     from fairlead.proxy.inspection.comparing import compare
-    from fairlead.proxy.inspection.listing import difference_lines
 
-    end = time.clock_gettime(time.CLOCK_MONOTONIC) + args.seconds if args.seconds is not None else None
+    clock = RealClock()
+    end = clock.monotonic() + args.seconds if args.seconds is not None else None
     before: list[RuleLine] | None = None
     seen: object = None
     try:
-        while end is None or time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+        while end is None or clock.monotonic() < end:
             generation = inspector.generations(args.node)
             if before is None or generation != seen or generation is None:
                 seen = generation
                 lines = _of(_lines(inspector.inspect(args.node)), service)
-                if before is None:
+                if before is None and not args.output:
                     print(f"watching {len(lines)} rules and elements", flush=True)
-                elif difference := compare(before, lines):
-                    _print_change(args, difference, difference_lines(difference))
+                elif before is not None and (difference := compare(before, lines)):
+                    _print_change(difference, as_json=bool(args.output))
                 before = lines
             time.sleep(_EVERY_S)
     except KeyboardInterrupt:
@@ -214,11 +215,11 @@ def _watch(inspector: Inspector, args: argparse.Namespace, service: str) -> int:
     return 0
 
 
-def _print_change(args: argparse.Namespace, difference: Difference, lines: object) -> None:
+def _print_change(difference: Difference, *, as_json: bool) -> None:
+    from fairlead.proxy.inspection.listing import difference_lines
+
     stamp = time.strftime("%H:%M:%S")
-    if args.output == "json":
+    if as_json:
         print(json.dumps({"at": stamp, **difference.as_tree()}, ensure_ascii=False), flush=True)
-        return
-    print(stamp)
-    for line in lines:  # type: ignore[attr-defined]
-        print(f"  {line}", flush=True)
+    else:
+        print("\n".join([stamp, *(f"  {line}" for line in difference_lines(difference))]), flush=True)

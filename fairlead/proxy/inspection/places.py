@@ -104,7 +104,8 @@ def _address(text: str) -> str:
 def _number(port: str, text: str) -> int:
     if port.isdigit() and 0 < int(port) < 65536:
         return int(port)
-    raise PlaceError(f'"{text}" lacks a port: write it as {text.partition(":")[0] if "[" not in text else text}:80')
+    host = _split(text)[0]
+    raise PlaceError(f'"{text}" lacks a valid port: write it as {f"[{host}]" if ":" in host else host}:80')
 
 
 def _pod(name: str, objects: Objects, namespace: str) -> Pod:

@@ -131,12 +131,14 @@ class Timeline:
         before, self._answers = self._answers, answers
         if answers == before:
             return
+        if before is None:
+            yield Line(event.at, "dns", f"DNS answers {_shown(answers)}", {"answers": [*answers], "delayMs": None})
+            return
         plain = {self._plain(target): target for _, known in self._sets for target in known}
-        added = [plain[ip] for ip in answers if ip not in (before or ()) and ip in plain]
-        removed = [plain[ip] for ip in before or () if ip not in answers and ip in plain]
+        added = [plain[ip] for ip in answers if ip not in before and ip in plain]
+        removed = [plain[ip] for ip in before if ip not in answers and ip in plain]
         delay = self._delay("dns", event.at, added, removed) if added or removed else None
-        shown = ", ".join(answers) if answers else "no address"
-        text = f"DNS answers {shown}{_after(delay)}"
+        text = f"DNS answers {_shown(answers)}{_after(delay)}"
         yield Line(event.at, "dns", text, {"answers": [*answers], "delayMs": delay})
 
     def _on_pods(self, event: Event) -> Iterator[Line]:
@@ -254,6 +256,10 @@ def _state(pod: Mapping[str, Any]) -> str:
         return "ready"
     phase = pod.get("status", {}).get("phase", "Pending")
     return "not ready" if phase == "Running" else str(phase).lower()
+
+
+def _shown(answers: Iterable[str]) -> str:
+    return ", ".join(answers) or "no address"
 
 
 def _after(delay: float | None) -> str:
