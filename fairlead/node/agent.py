@@ -31,20 +31,24 @@ from fairlead.node.cgroups.detect import find_place
 from fairlead.node.cgroups.tree import ControlGroups
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.host import HostImages
+from fairlead.node.images.inventory import ImageInventory
 from fairlead.node.images.resolver import NodeImages
 from fairlead.node.nodestatus.heartbeat import Heartbeat
 from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
+from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.nodestatus.registration import KERNEL_LIMITS_TEXT, NO_KERNEL_LIMITS
 from fairlead.node.pods.containerspec import bundle_dir
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.hostports import HostPorts
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
+from fairlead.node.probes.counts import ProbeCounts
 from fairlead.node.runtime.messages import Inventory
 from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi, Part
+from fairlead.node.streaming.nodeinfo import NodeInfo
 from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.node.usage.meter import Meter
 from fairlead.node.volumes.podfiles import directory_name
@@ -70,6 +74,10 @@ class Agent:
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         return self._workers.get(self._by_name.get((namespace, name), ""))
+
+    def pods(self) -> list[Pod]:
+        """Returns the latest versions of the node's pods."""
+        return list(self._deps.pods.items.values())
 
     async def sync(self) -> None:
         """Follows the API's pods until cancelled, once the API has said which there are."""
@@ -195,31 +203,36 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     cgroups = _control_groups(settings, inventory)
     host = read_host(settings.state_dir, node=settings.name, kernel_limits=cgroups is not None)
     nodes = Informer(client, NODE, fields=f"metadata.name={settings.name}", log=log)
+    recorder = Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log)
+    stored = ImageInventory(settings.image_store, settings.hide[0] if settings.hide else "")
+    monitor = NodeMonitor(settings, stored, client, recorder, clock=clock, log=log)
     deps = Dependencies(
         settings=settings,
         client=client,
         zygote=line,
         sandboxes=_sandboxes(settings, line, attacher, inventory, log),
         images=NodeImages(_host_images(settings), settings, clock=clock),
-        recorder=Recorder(client, component="kubelet", host=settings.name, clock=clock, log=log),
+        recorder=recorder,
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),
         traffic=traffic,
+        monitor=monitor,
         cgroups=cgroups,
         memory=MemoryWatch(),
+        probe_counts=ProbeCounts(),
         memory_bytes=host.memory_kib * 1024,
         allocatable=host.capacity,
         clock=clock,
         rng=rng,
         log=log,
     )
-    heartbeat = Heartbeat(settings, host, client, nodes, clock=clock, log=log)
+    heartbeat = Heartbeat(settings, host, client, nodes, monitor, clock=clock, log=log)
     if cgroups is None:
         _report_missing_limits(settings.name, deps.recorder)
     agent = Agent(deps, inventory)
     api = _kubelet_api(agent, deps, parts, zygote_pid=zygote_pid)
     works = [work.run() for work in (nodes, deps.pods, deps.services, deps.recorder)]
-    works += [heartbeat.report(), agent.sync(), deps.memory.measure()]
+    works += [heartbeat.report(), monitor.watch(), agent.sync(), deps.memory.measure()]
     await _run_all(line, [*works, keep_running("kubelet API", api.serve, log=log)])
 
 
@@ -253,13 +266,14 @@ def _sandboxes(
 
 def _kubelet_api(agent: Agent, deps: Dependencies, parts: Mapping[str, Part], *, zygote_pid: int) -> KubeletApi:
     settings, clock = deps.settings, deps.clock
+    meter = Meter(settings.name, deps.zygote, zygote_pid=zygote_pid, clock=clock)
     return KubeletApi(
         settings,
-        agent.find,
+        agent,
+        NodeInfo(settings, agent, meter=meter, monitor=deps.monitor, probes=deps.probe_counts),
         end_deleted=agent.end_deleted,
         zygote=deps.zygote,
         traffic=deps.traffic,
-        meter=Meter(settings.name, deps.zygote, zygote_pid=zygote_pid, clock=clock),
         parts=parts,
         clock=clock,
     )

@@ -62,3 +62,75 @@ def test_the_nodes_answer_as_kubelets_do(kubectl: Kubectl) -> None:
     assert summary["node"]["cpu"]["usageCoreNanoSeconds"] > 0
     metrics = kubectl("get", "--raw", "/api/v1/nodes/node1/proxy/metrics/resource")
     assert "# TYPE node_cpu_usage_seconds_total counter" in metrics
+
+
+LISTED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: listed}
+spec:
+  nodeName: node1
+  containers:
+  - name: idle
+    image: busybox
+    command: [sleep, "1000000"]
+    readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}
+"""
+SETTINGS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kubelet-config, namespace: kube-system}
+data:
+  kubelet: |
+    kind: KubeletConfiguration
+    apiVersion: kubelet.config.k8s.io/v1beta1
+    cgroupDriver: systemd
+    imageGCHighThresholdPercent: 95
+"""
+NODE = "/api/v1/nodes/node1/proxy"
+
+
+def test_a_node_shows_its_pods_and_metrics_as_kubelets_do(kubectl: Kubectl) -> None:
+    (kubectl.manifests / "listed.yaml").write_text(LISTED)
+    kubectl("apply", "-f", "listed.yaml")
+    try:
+        kubectl("wait", "--for=condition=Ready", "pod/listed", timeout_s=90)
+        pod = json.loads(kubectl("get", "pod", "listed", "-o", "json"))
+        answer = json.loads(kubectl("get", "--raw", "/api/v1/nodes/node1:10250/proxy/pods"))
+        metrics = kubectl("get", "--raw", f"{NODE}/metrics")
+        probes = kubectl("get", "--raw", f"{NODE}/metrics/probes")
+    finally:
+        kubectl("delete", "-f", "listed.yaml", "--now")
+    assert (answer["kind"], answer["apiVersion"]) == ("PodList", "v1")
+    [listed] = [one for one in answer["items"] if one["metadata"]["name"] == "listed"]
+    assert listed["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert all(one["spec"]["nodeName"] == "node1" for one in answer["items"])
+    assert 'kubelet_node_name{node="node1"} 1' in metrics
+    assert 'kubelet_running_containers{container_state="running"}' in metrics
+    line = next(line for line in probes.splitlines() if 'pod="listed"' in line)
+    assert 'probe_type="Readiness",result="successful"' in line
+    assert float(line.split()[-1]) >= 1
+
+
+def test_a_nodes_disk_health_and_logs_are_shown(kubectl: Kubectl) -> None:
+    node = json.loads(kubectl("get", "--raw", f"{NODE}/stats/summary"))["node"]
+    assert 0 < node["fs"]["availableBytes"] < node["fs"]["capacityBytes"]
+    assert 0 < node["rlimit"]["curproc"] < node["rlimit"]["maxpid"]
+    assert kubectl("get", "--raw", f"{NODE}/healthz/ping") == "ok"
+    assert "pods/" in kubectl("get", "--raw", f"{NODE}/logs/")
+
+
+def test_a_nodes_settings_are_those_of_the_config_map(kubectl: Kubectl) -> None:
+    def shown() -> dict[str, object]:
+        found: dict[str, object] = json.loads(kubectl("get", "--raw", f"{NODE}/configz"))["kubeletconfig"]
+        return found
+
+    assert (shown()["imageGCHighThresholdPercent"], shown()["maxPods"]) == (85, 110)
+    (kubectl.manifests / "settings.yaml").write_text(SETTINGS)
+    kubectl("apply", "-f", "settings.yaml")
+    try:
+        until("the node follows", lambda: shown()["imageGCHighThresholdPercent"] == 95)
+        until("an event says what is ignored", lambda: "cgroupDriver" in kubectl("get", "events", "-A"))
+    finally:
+        kubectl("delete", "-f", "settings.yaml")
+    until("the default is back", lambda: shown()["imageGCHighThresholdPercent"] == 85)

@@ -183,16 +183,11 @@ def _pull(store: ImageStore, args: argparse.Namespace) -> int:
 
 
 def _prune(store: ImageStore, args: argparse.Namespace) -> int:
-    from fairlead.images.store.gc import prune
+    from fairlead.images.store.gc import in_use, prune
 
     if args.all:
         store.names.remove({image.name for image in store.all()})
-    used = {
-        f"sha256:{Path(line).parent.name}"
-        for file in state_home().glob("*/nodes/*/pods/*/root/*/*/layers")
-        for line in file.read_text().splitlines()
-    }
-    print(f"freed {_bytes(prune(store, in_use=used))}")
+    print(f"freed {_bytes(prune(store, in_use=in_use(str(state_home()))))}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from fairlead.images.errors import ImageError
 from fairlead.images.store.store import ImageStore, StoredImage
@@ -27,6 +28,15 @@ def prune(store: ImageStore, *, in_use: Collection[str] = ()) -> int:
         part.unlink(missing_ok=True)
     freed = sum(store.layers.remove(layer) for layer in store.layers.diff_ids() if layer not in layers | {*in_use})
     return freed + remove_blobs(store, store.blobs.digests(), keep=blobs)
+
+
+def in_use(clusters: str) -> set[str]:
+    """Returns the layers that containers of all clusters have; `clusters` is the folder with the clusters' states."""
+    return {
+        f"sha256:{Path(line).parent.name}"
+        for file in Path(clusters).glob("*/nodes/*/pods/*/root/*/*/layers")
+        for line in file.read_text(encoding="utf-8").splitlines()
+    }
 
 
 def drop_unneeded(store: ImageStore, digests: Iterable[str]) -> None:

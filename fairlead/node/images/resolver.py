@@ -24,6 +24,7 @@ from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
 from fairlead.node.images.host import HostImages, Image, NoImage
 from fairlead.node.images.hostlayer import prepare
+from fairlead.node.images.inventory import mark_used
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
 
@@ -131,6 +132,8 @@ class NodeImages:
         try:
             store = ImageStore(Path(self._settings.image_store))
             image = store.find(name)
+            if image is not None:
+                mark_used(store, image)
             return None if image is None else _Stored(to_run(image, store.layer_paths(image)), bool(image.pulled))
         except ImageError as error:
             raise NoImage(str(error)) from error

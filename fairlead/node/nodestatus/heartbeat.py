@@ -9,11 +9,12 @@ from typing import NoReturn
 import msgspec
 
 from fairlead.api.coordination.lease.kind import LEASE
-from fairlead.api.core.node.kind import NODE, Node
+from fairlead.api.core.node.kind import NODE, Node, NodeStatus
 from fairlead.base.clock import Clock
-from fairlead.base.instant import render_micro_time
+from fairlead.base.instant import Instant, render_micro_time
 from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError
+from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.nodestatus.registration import (
     LEASE_NAMESPACE,
     Host,
@@ -36,13 +37,22 @@ _LONGEST_RETRY_S = 2.0
 class Heartbeat:
     """`nodes` is an informer on this one node."""
 
-    def __init__(
-        self, settings: NodeSettings, host: Host, client: Client, nodes: Informer[Node], *, clock: Clock, log: Log
+    def __init__(  # noqa: PLR0913 -- what the status is made of
+        self,
+        settings: NodeSettings,
+        host: Host,
+        client: Client,
+        nodes: Informer[Node],
+        monitor: NodeMonitor,
+        *,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._settings = settings
         self._host = host
         self._client = client
         self._nodes = nodes
+        self._monitor = monitor
         self._clock = clock
         self._log = log
         self._wake = asyncio.Event()
@@ -50,6 +60,7 @@ class Heartbeat:
     async def report(self) -> None:
         """Reports the node's state until cancelled."""
         self._nodes.add_handler(self._seen)
+        self._monitor.changed = self._wake.set
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_status())
             group.create_task(self._keep_lease())
@@ -87,11 +98,15 @@ class Heartbeat:
             self._log.info("registered", node=settings.name)
             if is_ready(node):
                 return
-        status = msgspec.to_builtins(make_status(settings, self._host, now, old=node))
+        status = msgspec.to_builtins(self._status(node, now))
         desired = labels(settings, self._host)
         if any(node.metadata.labels.get(key) != value for key, value in desired.items()):
             await self._client.patch(NODE, settings.name, patch={"metadata": {"labels": desired}})
         await self._client.patch(NODE, settings.name, patch={"status": status}, subresource="status")
+
+    def _status(self, node: Node, now: Instant) -> NodeStatus:
+        monitor = self._monitor
+        return make_status(self._settings, self._host, now, old=node, pressure=monitor.pressure, images=monitor.images)
 
     async def _keep_lease(self) -> NoReturn:
         pause_s = _RETRY_S

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from fairlead.api.coordination.lease.kind import Lease, LeaseSpec
 from fairlead.api.core.node.kind import (
+    ContainerImage,
     DaemonEndpoint,
     Node,
     NodeAddress,
@@ -27,6 +28,26 @@ KERNEL_LIMITS_TEXT = (
     "this user may not make control groups with limits: limits.cpu is ignored, limits.memory is enforced by the "
     "node's agent"
 )
+_CALM = {
+    "MemoryPressure": (
+        "MemoryPressure",
+        "False",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    "DiskPressure": ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+_PRESSED = {
+    "MemoryPressure": (
+        "MemoryPressure",
+        "True",
+        "KubeletHasInsufficientMemory",
+        "kubelet has insufficient memory available",
+    ),
+    "DiskPressure": ("DiskPressure", "True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+    "PIDPressure": ("PIDPressure", "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+}
 _LEASE_S = 40
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -81,7 +102,15 @@ def labels(settings: NodeSettings, host: Host) -> dict[str, str]:
     }
 
 
-def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node | None = None) -> NodeStatus:
+def make_status(
+    settings: NodeSettings,
+    host: Host,
+    now: Instant,
+    *,
+    old: Node | None = None,
+    pressure: Collection[str] = (),
+    images: Sequence[ContainerImage] = (),
+) -> NodeStatus:
     """Returns the node's status; conditions that have not changed keep their time."""
     kubelet = f"{KUBERNETES_VERSION}+fairlead-{settings.version}"
     return NodeStatus(
@@ -91,7 +120,8 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
         ],
         capacity=dict(host.capacity),
         allocatable=dict(host.capacity),
-        conditions=_conditions(host, now, old),
+        conditions=_conditions(host, now, old, pressure),
+        images=list(images),
         daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=settings.kubelet_port)),
         nodeInfo=NodeSystemInfo(
             architecture=host.arch,
@@ -108,11 +138,9 @@ def make_status(settings: NodeSettings, host: Host, now: Instant, *, old: Node |
     )
 
 
-def _conditions(host: Host, now: Instant, old: Node | None) -> list[NodeCondition]:
+def _conditions(host: Host, now: Instant, old: Node | None, pressure: Collection[str]) -> list[NodeCondition]:
     desired = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        *(_PRESSED[name] if name in pressure else calm for name, calm in _CALM.items()),
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ]
     if not host.kernel_limits:

@@ -13,7 +13,9 @@ from fairlead.base.log import Log
 from fairlead.node.cgroups.tree import ControlGroups
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.resolver import NodeImages
+from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.pods.sandboxes import PodSandboxes
+from fairlead.node.probes.counts import ProbeCounts
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.node.usage.memorywatch import MemoryWatch
@@ -33,10 +35,13 @@ class Dependencies:
     pods: Informer[Pod]
     services: Informer[Service]
     traffic: Traffic
+    monitor: NodeMonitor
+    """The node's settings and its pressure."""
     cgroups: ControlGroups | None
     """None if this user may not make control groups with limits."""
     memory: MemoryWatch
     """Enforces memory limits if the kernel does not."""
+    probe_counts: ProbeCounts
     memory_bytes: int
     """The machine's memory."""
     allocatable: Mapping[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
 from fairlead.api.core.pod.containers.container import Container, EphemeralContainer, ResourceRequirements
 from fairlead.api.core.pod.containers.probe import LifecycleHandler
@@ -198,6 +199,7 @@ class ContainerRunner:
             ip=local.state.ip,
             run=self._current().command,
             report=self._report_probe,
+            count=partial(local.deps.probe_counts.add, local.pod.metadata, container.name),
             changed=local.changed,
             now=local.deps.clock.now,
             rng=local.deps.rng,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from fairlead.api.core.pod.kind import Pod
 
@@ -24,10 +24,18 @@ def sysctls_of(pod: Pod) -> Iterator[tuple[str, str]]:
         yield _path(setting.name), setting.value
 
 
-def unsafe_sysctl(pod: Pod) -> str:
-    """Returns the first parameter that this node refuses; empty if it refuses none."""
+def unsafe_sysctl(pod: Pod, allowed: Collection[str]) -> str:
+    """Returns the first parameter that this node refuses; empty if it refuses none. `allowed` has names, or starts of
+    names before a star."""
     settings = pod.spec.securityContext.sysctls if pod.spec.securityContext else ()
-    return next((setting.name for setting in settings if _path(setting.name) not in SAFE), "")
+    patterns = [_path(name) for name in allowed]
+    return next((setting.name for setting in settings if not _allowed(_path(setting.name), patterns)), "")
+
+
+def _allowed(path: str, patterns: Collection[str]) -> bool:
+    if path in SAFE or path in patterns:
+        return True
+    return any(pattern.endswith("*") and path.startswith(pattern[:-1]) for pattern in patterns)
 
 
 def _path(name: str) -> str:

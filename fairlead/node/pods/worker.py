@@ -190,7 +190,7 @@ class PodWorker:
 
     async def _set_up(self) -> None:
         local = self._local
-        if unsafe := unsafe_sysctl(local.pod):
+        if unsafe := unsafe_sysctl(local.pod, self._deps.monitor.config.allowedUnsafeSysctls):
             self._reject("SysctlForbidden", f'forbidden sysctl: "{unsafe}" not allowlisted')
             return
         try:
@@ -274,6 +274,7 @@ class PodWorker:
                 continue
             break
         self._local.files.remove()
+        self._deps.probe_counts.forget(self.uid)
         self._done = True
 
     async def _refresh(self) -> None:

@@ -74,6 +74,8 @@ class ProbeContext:
     ip: str
     run: RunCommand
     report: Report
+    count: Report
+    """Called with every result."""
     changed: Callable[[], object]
     now: Callable[[], Instant]
     rng: random.Random
@@ -97,6 +99,7 @@ async def _startup(state: ProbedRun, probe: Probe, context: ProbeContext) -> boo
     await asyncio.sleep(delay_s(state, probe, context.now()))
     while True:
         result = await probe_once(probe, context.container, context.ip, context.run)
+        context.count("startup", result)
         if result.text:
             context.report("startup", result)
         if tally.add(result.good):
@@ -122,6 +125,7 @@ async def _readiness(state: ProbedRun, probe: Probe, context: ProbeContext) -> N
     eager, pause_s, began = not state.ready, _EAGER_S, now()
     while True:
         result = await probe_once(probe, context.container, context.ip, context.run)
+        context.count("readiness", result)
         asked_s = now() - began
         if result.text and (result.good or not eager or asked_s >= _QUIET_S):
             context.report("readiness", result)
@@ -142,6 +146,7 @@ async def _liveness(state: ProbedRun, probe: Probe, context: ProbeContext) -> No
     await asyncio.sleep(delay_s(state, probe, context.now()) or context.rng.uniform(0, _period(probe)))
     while True:
         result = await probe_once(probe, context.container, context.ip, context.run)
+        context.count("liveness", result)
         if result.text:
             context.report("liveness", result)
         if tally.add(result.good) and not tally.verdict:

@@ -29,12 +29,11 @@ from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
 from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
 from fairlead.node.streaming.dial import dial
 from fairlead.node.streaming.execsession import ExecRequest, ExecSession
+from fairlead.node.streaming.nodeinfo import NodeInfo
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import StreamOptions
-from fairlead.node.streaming.target import FindPod, StreamedPod
-from fairlead.node.usage.meter import Meter
-from fairlead.node.usage.model import PROMETHEUS, metrics, summary
+from fairlead.node.streaming.target import NodePods, StreamedPod
 from fairlead.runtime import serving
 
 if TYPE_CHECKING:
@@ -51,22 +50,22 @@ class KubeletApi:
     def __init__(  # noqa: PLR0913 -- one value for each group of paths
         self,
         settings: NodeSettings,
-        find: FindPod,
+        pods: NodePods,
+        info: NodeInfo,
         *,
         end_deleted: Callable[[], Awaitable[None]],
         zygote: ZygoteClient,
         traffic: Traffic,
-        meter: Meter,
         parts: Mapping[str, Part],
         clock: Clock,
     ) -> None:
         """`parts` has further texts by path, from the other parts of the node's process."""
         self._settings = settings
-        self._find = find
+        self._pods = pods
+        self._info = info
         self._end_deleted = end_deleted
         self._zygote = zygote
         self._traffic = traffic
-        self._meter = meter
         self._parts = parts
         self._pod_traffic: TrafficMeter | None = None
         self._clock = clock
@@ -80,9 +79,10 @@ class KubeletApi:
         app.router.add_get("/logs/{path:.*}", self._node_logs)
         app.router.add_get(PATH, self._applied)
         app.router.add_post("/endDeletedPods", self._end_deleted_pods)
-        app.router.add_get("/stats/summary", self._summary)
+        for path in ("/healthz/ping", "/healthz/log", "/healthz/syncloop"):
+            app.router.add_get(path, _healthz)
+        self._info.add_routes(app.router)
         app.router.add_get("/stats/traffic", self._pod_counters)
-        app.router.add_get("/metrics/resource", self._metrics)
         for path in self._parts:
             app.router.add_get(path, self._part)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
@@ -104,7 +104,7 @@ class KubeletApi:
 
     def _worker(self, request: web.Request) -> StreamedPod:
         where = request.match_info
-        worker = self._find(where["namespace"], where["pod"])
+        worker = self._pods.find(where["namespace"], where["pod"])
         if worker is None:
             raise web.HTTPNotFound(text=f'pod "{where["pod"]}" is not on this node')
         return worker
@@ -121,13 +121,6 @@ class KubeletApi:
         """Kills the Pods that are gone from the API; answers when they have ended."""
         await self._end_deleted()
         return web.Response()
-
-    async def _summary(self, _: web.Request) -> web.Response:
-        return web.json_response(summary(await self._meter.measure()))
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        text = metrics(await self._meter.measure())
-        return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 
     async def _pod_counters(self, _: web.Request) -> web.Response:
         if self._pod_traffic is None:
@@ -257,7 +250,7 @@ async def _only_the_api_server(request: web.Request, handler: Handler) -> web.St
     if certificate is not None:
         names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
         is_node = request.path == PATH and all(name.startswith(NODE_PREFIX) for name in names)
-        if names != [CLIENT_NAME] and request.path != "/healthz" and not is_node:
+        if names != [CLIENT_NAME] and not request.path.startswith("/healthz") and not is_node:
             raise web.HTTPForbidden(text="only the API server may ask this")
         if names == [CLIENT_NAME]:
             cast(serving.Handler, request.protocol).authenticated(CLIENT_NAME)

@@ -1,9 +1,10 @@
-"""The part of a Pod on this node that its streams need; the agent finds it by name."""
+"""The parts of a node and of its Pods that the node's API needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
+
+from fairlead.api.core.pod.kind import Pod
 
 
 class StreamedPod(Protocol):
@@ -23,5 +24,13 @@ class StreamedPod(Protocol):
         ...
 
 
-FindPod = Callable[[str, str], StreamedPod | None]
-"""Finds a Pod by namespace and name."""
+class NodePods(Protocol):
+    """The Pods of this node. The agent implements it."""
+
+    def find(self, namespace: str, name: str) -> StreamedPod | None:
+        """Returns the Pod with this name; None if it is not on this node."""
+        ...
+
+    def pods(self) -> list[Pod]:
+        """Returns the latest versions of the Pods."""
+        ...

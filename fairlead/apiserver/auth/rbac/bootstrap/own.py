@@ -44,10 +44,13 @@ kube-system system:fairlead:dns
   create: events
 kube-system system:fairlead:kube-proxy
   read: configmaps = kube-proxy
+kube-system system:fairlead:nodes
+  get: configmaps = kubelet-config
 """
 
 NAMESPACE_BINDINGS = """\
 kube-system system:fairlead:addons: user=system:fairlead:addons
 kube-system system:fairlead:dns: account=fairlead-dns
 kube-system system:fairlead:kube-proxy: user=system:kube-proxy
+kube-system system:fairlead:nodes: group=system:nodes
 """
