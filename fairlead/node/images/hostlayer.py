@@ -9,12 +9,13 @@ host and never changed, because containers have it mounted.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fairlead.base.dataclass import dataclass, field
 from fairlead.node.images.accounts import group_file, passwd_file, shadow_file
@@ -53,16 +54,27 @@ def prepare(directory: str, *, single_id: bool) -> str:
     layer = f"{directory}/{_state_of_host(single_id)}"
     if os.path.isdir(layer):
         return layer
-    part = f"{layer}.{os.getpid()}"
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with open(f"{directory}/.lock", "w", encoding="utf-8") as lock:  # of the agents only one makes the layer
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return layer if os.path.isdir(layer) else _make(layer, single_id=single_id)
+    except OSError:
+        return ""
+
+
+def _make(layer: str, *, single_id: bool) -> str:
+    """Makes the layer and returns its path. Raises OSError."""
+    part = f"{layer}.part"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        os.makedirs(part)
+        os.mkdir(part)
         os.chmod(part, 0o755)
         _write(_plan(single_id=single_id), part)
         os.rename(part, layer)
     except OSError:
         shutil.rmtree(part, ignore_errors=True)
-        return layer if os.path.isdir(layer) else ""
+        raise
     return layer
 
 
@@ -153,7 +165,20 @@ def _write(plan: _Plan, layer: str) -> None:
         with open(layer + path, "x", encoding="utf-8") as file:
             file.write(text)
         os.chmod(layer + path, mode)
-    for path, target in plan.links.items():
+    _write_links(plan.links, layer)
+
+
+def _write_links(links: Mapping[str, str], layer: str) -> None:
+    """Makes the symbolic links. Those with one target are one file with many names: 300 files take ext4 0.25 s."""
+    first: dict[str, str] = {}
+    for path, target in links.items():
+        known = first.setdefault(target, layer + path)
+        try:
+            if known != layer + path:
+                os.link(known, layer + path, follow_symlinks=False)
+                continue
+        except OSError:  # the file system lacks second names of links, or has too many of them
+            first[target] = layer + path
         os.symlink(target, layer + path)
 
 
