@@ -22,6 +22,8 @@ class NodeSettings:
     """`nodes/<node>` in the cluster's state directory: volumes, container logs."""
     volumes_dir: str = ""
     """The folder of the built-in provisioner's directories, which all nodes share; empty: none."""
+    zone: str = ""
+    """The node's zone; empty: none."""
     own_log: str = ""
     """The agent's log file, for clients of the node's API; empty: none."""
     hide: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ FIRST_FREE_PORT = 1024
 class ClusterConfig:
     name: str
     nodes: int = 1
+    zones: int = 0
+    """Number of zones that the nodes are divided among; 0: without zones."""
     api_port: int = 0
     """0: 6443, or a free port if 6443 is in use."""
     api_address: str = ""
@@ -82,6 +84,10 @@ class ClusterConfig:
     @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    def zone_of(self, index: int) -> str:
+        """Returns the zone of the node with that index, which begins at 1; empty without zones."""
+        return f"zone{(index - 1) % self.zones + 1}" if self.zones else ""
 
     @property
     def exposed(self) -> frozenset[tuple[str, int]]:

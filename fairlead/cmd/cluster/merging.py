@@ -21,6 +21,7 @@ class FlagValues:
     """The settings given on the command line; None if a flag is absent."""
 
     nodes: int | None = None
+    zones: int | None = None
     api_port: int | None = None
     api_address: str | None = None
     ip_family: IpFamily | None = None
@@ -104,6 +105,9 @@ def _fixed(name: str, flag: str, value: str) -> str:
 
 def check(config: ClusterConfig) -> None:
     """Raises UsageError with the names of two settings if they contradict each other."""
+    if not 0 <= config.zones <= config.nodes:
+        text = f"--zones {config.zones}: a number from 0 to that of --nodes, which is {config.nodes}"
+        raise UsageError(text)
     if not 0 <= config.api_port <= 65535:
         raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")
     low, high = config.node_port_range

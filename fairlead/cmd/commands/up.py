@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     tcp, udp = args.expose_host or (None, None)
     given = FlagValues(
         nodes=args.nodes,
+        zones=args.zones,
         api_port=args.api_port,
         api_address=args.api_address,
         ip_family=args.ip_family,
@@ -58,6 +59,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_life(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nodes", type=integer, metavar="N", help="number of nodes (default: 1)")
+    parser.add_argument(
+        "--zones",
+        type=integer,
+        metavar="N",
+        help="number of zones among which the nodes are divided, by the label topology.kubernetes.io/zone (default: 0)",
+    )
     parser.add_argument(
         "--detach", action="store_true", help="return when the cluster is ready, and leave it running in the background"
     )

@@ -76,6 +76,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         pod_cidrs=tuple(map(str, network.pod_cidrs_of(index))),
         state_dir=str(paths.node(name)),
         volumes_dir=str(paths.volumes),
+        zone=config.zone_of(index),
         own_log=str(paths.log(f"agent-{name}")),
         hide=(str(state_home()),),
         homes=home_folders(os.environ, passwd="/etc/passwd"),

@@ -16,6 +16,7 @@ from fairlead.api.core.node.kind import (
     NodeStatus,
     NodeSystemInfo,
 )
+from fairlead.api.core.topology.labels import HOSTNAME_LABEL, ZONE_LABEL
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_micro_time, render_time
@@ -93,11 +94,12 @@ def make_node(settings: NodeSettings, host: Host, now: Instant) -> Node:
 
 
 def labels(settings: NodeSettings, host: Host) -> dict[str, str]:
-    return {
+    zone = {ZONE_LABEL: settings.zone} if settings.zone else {}
+    return zone | {
         "beta.kubernetes.io/arch": host.arch,
         "beta.kubernetes.io/os": "linux",
         "kubernetes.io/arch": host.arch,
-        "kubernetes.io/hostname": settings.name,
+        HOSTNAME_LABEL: settings.name,
         "kubernetes.io/os": "linux",
     }
 

@@ -246,3 +246,12 @@ def test_the_pool_is_kept_and_the_default_comes_back() -> None:
     assert str(merge("x", stored, FlagValues(), has_store=True).pool()) == "172.30.0.240-172.30.0.254"
     again = merge("x", stored, FlagValues(lb_pool=flags.parse_lb_pool("default")), has_store=True)
     assert str(again.pool()) == "172.30.0.200-172.30.0.250"
+
+
+def test_nodes_are_divided_among_the_zones_in_turn() -> None:
+    made = merged(nodes=5, zones=2)
+    assert [made.zone_of(index) for index in range(1, 6)] == ["zone1", "zone2", "zone1", "zone2", "zone1"]
+    assert merged(stored=made, has_store=True).zones == 2
+    assert merged(nodes=1).zone_of(1) == ""
+    with pytest.raises(UsageError, match="--zones 3: a number from 0 to that of --nodes, which is 2"):
+        merged(nodes=2, zones=3)
