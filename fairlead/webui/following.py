@@ -5,20 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import msgspec
 
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.streams import closing
 from fairlead.runtime.transport import Request, Transport, decode_status_error
-from fairlead.webui.summaries import Topic, Tree, key
+from fairlead.webui.summaries import Item, Topic, Tree, key
 
 _PAGE = 500
 """Objects of one page: between two pages other requests of the server are answered."""
 _RETRY_S = 1.0
 _JSON = {"accept": "application/json"}
 Message = dict[str, Any]
+
+
+# A keyword of Python is a name in JSON, so this type has no class.
+_ListMeta = TypedDict("_ListMeta", {"resourceVersion": str, "continue": str}, total=False)
+
+
+class _List(TypedDict):
+    metadata: _ListMeta
+    items: list[Item]
+
+
+class _Event(TypedDict):
+    type: str
+    object: Item
+
+
+_LIST, _EVENT = msgspec.json.Decoder(_List), msgspec.json.Decoder(_Event)
 
 
 async def follow(transport: Transport, topic: Topic, path: str) -> AsyncIterator[Message]:
@@ -42,9 +59,9 @@ async def _listed(transport: Transport, topic: Topic, path: str) -> AsyncIterato
         answer = await transport.request(Request("GET", path, query, _JSON))
         if answer.status != 200:
             raise decode_status_error(answer.status, answer.body)
-        tree: Tree = msgspec.json.decode(answer.body)
+        tree = _LIST.decode(answer.body)
         rest = tree["metadata"].get("continue", "")
-        items = [topic.summary(item) for item in tree.get("items") or ()]
+        items = [topic.summary(cast("Tree", item)) for item in tree.get("items") or ()]
         yield {"items": items, "first": first, "done": not rest}, tree["metadata"]["resourceVersion"]
         if not rest:
             return
@@ -66,10 +83,10 @@ def _events(topic: Topic, lines: Sequence[bytes]) -> list[tuple[str, Tree | str]
     """Returns what the lines say: `+` and the summary, or `-` and the key. Raises StatusError for an error."""
     events: list[tuple[str, Tree | str]] = []
     for line in lines:
-        event: Tree = msgspec.json.decode(line)
-        kind, tree = event["type"], event["object"]
+        event = _EVENT.decode(line)
+        kind, tree = event["type"], cast("Tree", event["object"])
         if kind == "ERROR":
-            raise decode_status_error(tree.get("code", 500), line)
+            raise StatusError(410, "Expired", "the watch has ended with an error")
         if kind == "DELETED":
             events.append(("-", key(tree)))
         elif kind != "BOOKMARK":

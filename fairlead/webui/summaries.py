@@ -6,12 +6,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from fairlead.base.dataclass import dataclass
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 
 Tree = dict[str, Any]
+
+
+class Meta(TypedDict, total=False):
+    """The metadata that summaries read. A decoder skips the rest, of which `managedFields` are half of an object."""
+
+    name: str
+    namespace: str
+    uid: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    creationTimestamp: str
+    deletionTimestamp: str
+    ownerReferences: list[dict[str, Any]]
+
+
+class Item(TypedDict, total=False):
+    """An object as a decoder reads it for `summary`: all fields of the kinds in `TOPICS`, with less metadata."""
+
+    metadata: Meta
+    spec: Any
+    status: Any
+    addressType: Any
+    endpoints: Any
+    ports: Any
+    involvedObject: Any
+    series: Any
+    lastTimestamp: Any
+    firstTimestamp: Any
+    eventTime: Any
+    type: Any
+    reason: Any
+    message: Any
+    count: Any
+    source: Any
+    reportingComponent: Any
+
+
 _TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from fairlead.webui.summaries import TOPICS, endpoint_slice, event, pod, service
+from fairlead.webui.summaries import TOPICS, Item, endpoint_slice, event, pod, service
 
 EXAMPLES = Path(__file__).parents[1] / "apiserver" / "examples"
 META = {"name": "web", "namespace": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -22,7 +22,9 @@ def test_every_topic_summarises_its_example(plural: str) -> None:
     tree = yaml.load(found[0].read_text(), Loader=yaml.BaseLoader) if found else {"metadata": META, "spec": {}}
     summary = topic.summary(tree)
     assert summary["k"].endswith(tree["metadata"]["name"])
-    assert msgspec.json.decode(msgspec.json.encode(summary)) == summary
+    encoded = msgspec.json.encode(tree)
+    assert topic.summary(msgspec.json.decode(encoded)) == summary
+    assert topic.summary(msgspec.json.decode(encoded, type=Item)) == summary  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("plural", sorted(TOPICS))

@@ -30,7 +30,7 @@ export function show(root, { scope, namespace }) {
     picture.replaceChildren(svg(placed));
     if (focused) picture.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     flow();
-    root.dataset.ready = [services, slices, pods].every((topic) => topic.synced) ? "yes" : "";
+    root.dataset.ready = [services, slices].every((topic) => topic.synced) ? "yes" : "";
   };
 
   function svg({ boxes, edges, height }) {
