@@ -70,6 +70,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.loadbalancer
 	$(BIN)/python -m bench.dns
 	$(BIN)/python -m bench.dnscluster
+	$(BIN)/python -m bench.ui
 
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra kubectl --no-header --no-annotate \
