@@ -24,7 +24,7 @@ def test_every_topic_summarises_its_example(plural: str) -> None:
     assert summary["k"].endswith(tree["metadata"]["name"])
     encoded = msgspec.json.encode(tree)
     assert topic.summary(msgspec.json.decode(encoded)) == summary
-    assert topic.summary(msgspec.json.decode(encoded, type=Item)) == summary  # type: ignore[arg-type]
+    assert topic.summary(msgspec.json.decode(encoded, type=Item)) == summary
 
 
 @pytest.mark.parametrize("plural", sorted(TOPICS))
