@@ -1,4 +1,4 @@
-"""How soon the page can be used in Chromium, at 1,000 Services and 2,000 Pods.
+"""Time until the page can be used in Chromium, at 1,000 Services and 2,000 Pods.
 
 Each figure is measured in the page, from the start of its navigation with an empty cache until its rows are there and
 a filter that was typed has changed them. Blocked: the longest time without a reaction to the user meanwhile.

@@ -21,7 +21,7 @@ _JSON = {"accept": "application/json"}
 Message = dict[str, Any]
 
 
-# A keyword of Python is a name in JSON, so this type has no class.
+# One name is a keyword of Python, so this type cannot be a class.
 _ListMeta = TypedDict("_ListMeta", {"resourceVersion": str, "continue": str}, total=False)
 
 
