@@ -174,7 +174,7 @@ class Agent:
 
 
 def _host_images(settings: NodeSettings) -> HostImages:
-    return HostImages(catalogue=settings.catalogue, version=settings.version, homes=settings.homes)
+    return HostImages(files=settings.catalogues, version=settings.version, homes=settings.homes)
 
 
 async def run(  # noqa: PLR0913 -- the wiring's one way in
@@ -211,7 +211,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
         client=client,
         zygote=line,
         sandboxes=_sandboxes(settings, line, attacher, inventory, log),
-        images=NodeImages(_host_images(settings), settings, clock=clock),
+        images=NodeImages(_host_images(settings), settings, client=client, clock=clock),
         recorder=recorder,
         pods=Informer(client, POD, fields=f"spec.nodeName={settings.name}", log=log),
         services=Informer(client, SERVICE, log=log),

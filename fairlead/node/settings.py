@@ -50,8 +50,8 @@ class NodeSettings:
     cluster_domain: str = "cluster.local"
     domain_file: str = ""
     """A file with the cluster's domain, written at its first change; empty: the domain never changes."""
-    catalogue: str = ""
-    """A TOML file whose images come before the built-in ones; empty: none."""
+    catalogues: tuple[str, ...] = ()
+    """TOML files whose images come before the built-in ones, the first file first; empty paths are left out."""
     image_store: str = ""
     """The folder of the user's image store; empty: only host images run."""
     image_service: str = ""

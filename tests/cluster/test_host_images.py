@@ -177,3 +177,26 @@ def test_a_tutorials_web_server_is_answered_and_named(scene: Scene) -> None:
     assert "Hostname: whoami" in until("it answers", lambda: fetch(port)).split("\n")
     text = "as fairlead/web, which answers like whoami"
     assert any(text in event for event in scene.events("whoami"))
+
+
+def test_the_cluster_has_a_catalogue_in_a_file_and_in_a_config_map(scene: Scene) -> None:
+    entry = '[[image]]\nnames = ["{0}"]\nprogram = "sh"\nargs = ["sh", "-c", "echo by {0}; exec sleep 600"]\n'
+    data = {"images.toml": entry.format("own-map")}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fairlead-images"}, "data": data}
+    scene.ask("POST", "/api/v1/namespaces/kube-system/configmaps", config)
+    scene.pod("ownmap", "example.com/own-map:1")
+    scene.ready("ownmap")
+    assert scene.log("ownmap") == "by own-map\n"
+    file = scene.cluster.home / "catalogue.toml"
+    file.write_text(entry.format("own-file"))
+    assert scene.cluster.fairlead("down").returncode == 0
+    scene.cluster.up("--images", str(file))
+    scene.pod("ownfile", "own-file")
+    scene.ready("ownfile")
+    assert scene.log("ownfile") == "by own-file\n"
+    file.write_text("[[image]]\n")
+    assert scene.cluster.fairlead("down").returncode == 0
+    refused = scene.cluster.fairlead("up", "--detach")
+    assert refused.returncode != 0
+    assert f"--images {file}: image[0]: names and program are required" in refused.stderr
+    scene.cluster.up("--images", "none")

@@ -54,6 +54,8 @@ class ClusterConfig:
     """The servers for names outside the cluster: `host` (its resolv.conf), `none`, or addresses."""
     registries: str = "host"
     """The registries that nodes may pull from: `host` (all that this machine reaches), `none`, or hosts."""
+    images: str = ""
+    """The path of the cluster's catalogue of host images; empty: none."""
     expose_host: tuple[int, ...] = ()
     """TCP ports of the host's 127.0.0.1 that Pods may connect to."""
     expose_host_udp: tuple[int, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fairlead.base.dataclass import dataclass, facts, replace
 from fairlead.cmd.cluster.auditconfig import check_audit
 from fairlead.cmd.cluster.config import FIRST_FREE_PORT, AuthorizationMode, ClusterConfig, ProxyMode
+from fairlead.cmd.cluster.imagesconfig import check_images
 from fairlead.cmd.cluster.ranges import VERSIONS, IpFamily, by_version, families_of
 from fairlead.cmd.cluster.storeconfig import check_store
 from fairlead.cmd.errors import UsageError
@@ -30,6 +31,7 @@ class FlagValues:
     node_port_range: tuple[int, int] | None = None
     upstream: str | None = None
     registries: str | None = None
+    images: str | None = None
     expose_host: tuple[int, ...] | None = None
     expose_host_udp: tuple[int, ...] | None = None
     egress: bool | None = None
@@ -120,6 +122,7 @@ def check(config: ClusterConfig) -> None:
     except ValueError as e:
         raise UsageError(f"{e}: set --pod-cidr, --service-cidr, --node-port-range and --nodes so that they fit") from e
     check_store(config.store, config.etcd_files)
+    check_images(config.images)
     check_audit(config.audit_policy, config.audit_log, config.audit_log_maxsize)
     if config.lb_pool:
         from fairlead.loadbalancer.pool import problem

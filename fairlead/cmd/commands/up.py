@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         node_port_range=args.node_port_range,
         upstream=args.upstream,
         registries=args.registries,
+        images=args.images,
         expose_host=tcp,
         expose_host_udp=udp,
         egress=args.egress,
@@ -152,6 +153,13 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FAIRLEAD_REGISTRIES") or None,
         help="registries that nodes may pull images from: host (all that this machine reaches), none, or "
         "HOST[:PORT],... (default: $FAIRLEAD_REGISTRIES if set, otherwise host)",
+    )
+    parser.add_argument(
+        "--images",
+        type=_file_or_none,
+        metavar="FILE",
+        help="catalogue of host images (TOML) that comes before ~/.config/fairlead/images.toml in this cluster, or "
+        "none (default: none)",
     )
     parser.add_argument(
         "--expose-host",

@@ -80,7 +80,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         own_log=str(paths.log(f"agent-{name}")),
         hide=(str(state_home()),),
         homes=home_folders(os.environ, passwd="/etc/passwd"),
-        catalogue=str(images_file()),
+        catalogues=(config.images, str(images_file())),
         image_store=str(image_store()),
         image_service=str(paths.image_socket),
         registries_file=str(registries_file()),

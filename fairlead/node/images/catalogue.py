@@ -1,7 +1,8 @@
-"""The catalogue as values: maps images to programs of the host. No I/O."""
+"""Catalogues: they map images to programs of the host."""
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -94,3 +95,49 @@ def unknown_image(image: str, entries: Sequence[Entry], file: str) -> str:
 def render_file(text: str, values: Mapping[str, str]) -> str:
     """Fills in $pod and the other known names, and leaves every other `$` alone."""
     return Template(text.removeprefix("\n")).safe_substitute(values)
+
+
+class CatalogueText:
+    """A catalogue whose text may change; a mistake in it leaves it empty and is reported with the image that is
+    missing."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is the place of the text, for users."""
+        self.name = name
+        self.entries: tuple[Entry, ...] = ()
+        self.problem = ""
+        self._text = ""
+
+    def update(self, text: str) -> None:
+        if text == self._text:
+            return
+        self._text, self.entries, self.problem = text, (), ""
+        try:
+            self.entries = parse_catalogue(text)
+        except ValueError as error:
+            self.problem = f"{self.name} cannot be used: {error}"
+
+
+class CatalogueFile(CatalogueText):
+    """A catalogue file, which may be missing, and is read again after a change."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._read_at = 0
+
+    def reload(self) -> None:
+        try:
+            changed_at = os.stat(self.name).st_mtime_ns
+        except OSError:
+            changed_at = 0
+        if changed_at == self._read_at:
+            return
+        self._read_at = changed_at
+        if not changed_at:
+            self.update("")
+            return
+        try:
+            with open(self.name, encoding="utf-8") as file:
+                self.update(file.read())
+        except (OSError, UnicodeDecodeError) as error:
+            self.entries, self.problem = (), f"{self.name} cannot be used: {error}"

@@ -21,7 +21,7 @@ import msgspec
 import fairlead
 from fairlead.base.dataclass import dataclass, field
 from fairlead.images.web import server as web_server
-from fairlead.node.images.catalogue import Entry, find, parse_catalogue, unknown_image
+from fairlead.node.images.catalogue import CatalogueFile, CatalogueText, Entry, find, parse_catalogue, unknown_image
 from fairlead.node.images.hostlayer import APPLETS
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,26 +84,29 @@ def built_in() -> tuple[Entry, ...]:
 
 
 class HostImages:
-    """The catalogue over one host. Facts about programs are cached: a host rarely changes under a cluster.
+    """The catalogues over one host. Facts about programs are cached: a host rarely changes under a cluster.
 
-    The user's own file may be missing, may change at any time, and is read again after a change. A mistake in the file
-    is reported with the image that is missing, and leaves all other images usable.
+    The first catalogue that has an image wins: the ConfigMap of the cluster, the file that the cluster was started
+    with, the user's file, the built-in catalogue. A mistake in one of them leaves all other images usable.
     """
 
-    def __init__(self, *, catalogue: str, version: str, homes: Sequence[str] = ()) -> None:
-        """`catalogue` is the path of the user's own file, or empty. `homes` are folders that containers do not see."""
-        self._file = catalogue
-        self._read_at = -1
-        self._problem = ""
-        self._own: tuple[Entry, ...] = ()
+    def __init__(self, *, files: Sequence[str], version: str, homes: Sequence[str] = ()) -> None:
+        """`files` are the paths of catalogue files. `homes` are folders that containers do not see."""
+        self.from_api = CatalogueText("ConfigMap kube-system/fairlead-images")
+        self._files = [CatalogueFile(path) for path in files if path]
         self._version = version
         self._homes = homes
-        self._images: dict[int, Image] = {}
+        self._images: dict[int, tuple[Entry, Image]] = {}
+        """Images by the identity of an entry, with the entry itself: a new one could get the number of an old one."""
 
     def in_own_file(self, image: str) -> bool:
-        """Returns True if the user's own file has the image."""
-        self._reload()
-        return find(self._own, image) is not None
+        """Returns True if a catalogue of the user or of the cluster has the image."""
+        return find(self._own(), image) is not None
+
+    def _own(self) -> tuple[Entry, ...]:
+        for file in self._files:
+            file.reload()
+        return tuple(entry for text in (self.from_api, *self._files) for entry in text.entries)
 
     def offer(self, image: str) -> Offer:
         """Returns the quality of the built-in host image of this name."""
@@ -126,32 +129,16 @@ class HostImages:
 
     async def resolve(self, image: str) -> Image:
         """Raises NoImage."""
-        self._reload()
-        entries = (*self._own, *built_in())
+        entries = (*self._own(), *built_in())
         entry = find(entries, image)
         if entry is None:
-            raise NoImage(unknown_image(image, entries, self._file) + self._problem)
+            problems = [text.problem for text in (self.from_api, *self._files) if text.problem]
+            file = self._files[-1].name if self._files else ""
+            raise NoImage(unknown_image(image, entries, file) + (f" ({'; '.join(problems)})" if problems else ""))
         known = self._images.get(id(entry))
-        if known is None:
-            known = self._images[id(entry)] = await self._make(entry, image)
-        return known
-
-    def _reload(self) -> None:
-        """Reads the user's file again if it has changed."""
-        try:
-            changed_at = os.stat(self._file).st_mtime_ns if self._file else 0
-        except OSError:
-            changed_at = 0
-        if changed_at == self._read_at:
-            return
-        self._read_at, self._own, self._problem, self._images = changed_at, (), "", {}
-        if not changed_at:
-            return
-        try:
-            with open(self._file, encoding="utf-8") as file:
-                self._own = parse_catalogue(file.read())
-        except (OSError, ValueError) as error:
-            self._problem = f" (it cannot be used: {error})"
+        if known is None or known[0] is not entry:
+            known = self._images[id(entry)] = entry, await self._make(entry, image)
+        return known[1]
 
     async def _make(self, entry: Entry, image: str) -> Image:
         if entry.builtin:

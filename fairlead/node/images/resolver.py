@@ -1,9 +1,9 @@
 """Decides what runs for an image's name: an image of the store, a program of the host, or an image of a registry.
 
-The order: the user's own file of host images, because it says what the user wants; the store, because what is there was
-loaded, built or pulled on purpose; programs of the host, which work without a network and start at once; a registry; a
-program that answers like the image (docs/images.md, decision 24). A name of a registry that the user has set up never
-means a host image.
+The order: the cluster's and the user's catalogues of host images, because they say what the user wants; the store,
+because what is there was loaded, built or pulled on purpose; programs of the host, which work without a network and
+start at once; a registry; a program that answers like the image (docs/images.md, decision 24). A name of a registry
+that the user has set up never means a host image.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from fairlead.images.reference import Reference, parse_reference
 from fairlead.images.registry.credentials import Credential, matching
 from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
+from fairlead.node.images.clustercatalogue import ClusterCatalogue
 from fairlead.node.images.host import HostImages, Image, NoImage
 from fairlead.node.images.hostlayer import prepare
 from fairlead.node.images.inventory import mark_used
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
+from fairlead.runtime.client import Client
 
 if TYPE_CHECKING:
     from fairlead.images.store.store import StoredImage
@@ -50,14 +52,16 @@ class ImageRequest:
 class NodeImages:
     """The images that this node can run."""
 
-    def __init__(self, host: HostImages, settings: NodeSettings, *, clock: Clock) -> None:
+    def __init__(self, host: HostImages, settings: NodeSettings, *, client: Client, clock: Clock) -> None:
         self._host = host
+        self._cluster = ClusterCatalogue(host.from_api, client, clock=clock)
         self._settings = settings
         self._clock = clock
 
     async def obtain(self, request: ImageRequest) -> Image:
         """Returns the image, pulled if that is needed. Raises NoImage, and what `request.credentials` raises."""
         name = request.name
+        await self._cluster.refresh()
         if self._host.in_own_file(name):
             return await self._on_host(name)
         reference, registries = self._reference(name), self._registries()

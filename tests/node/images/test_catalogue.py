@@ -43,7 +43,7 @@ def test_a_plain_name_also_serves_longer_ones_but_not_other_names() -> None:
 def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text('[[image]]\nnames = ["nginx", "my-*"]\nprogram = "sh"\nargs = ["sh", "-c", "true"]\n')
-    images = HostImages(catalogue=str(own), version="9")
+    images = HostImages(files=[str(own)], version="9")
     for name in ("nginx:1", "example.com/my-app:3"):
         assert asyncio.run(images.resolve(name)).args == ("sh", "-c", "true")
 
@@ -63,16 +63,16 @@ def test_an_error_in_a_catalogue_is_reported_and_other_images_still_work(
 ) -> None:
     own = tmp_path / "images.toml"
     own.write_text(text)
-    images = HostImages(catalogue=str(own), version="9")
+    images = HostImages(files=[str(own)], version="9")
     with pytest.raises(NoImage) as caught:
         asyncio.run(images.resolve("example.com/own:1"))
-    assert f"add an [[image]] for it to {own} (it cannot be used: {problem}" in str(caught.value)
+    assert f"add an [[image]] for it to {own} ({own} cannot be used: {problem}" in str(caught.value)
     assert asyncio.run(images.resolve("fairlead/web")).id == "host://fairlead/web/9"
 
 
 def test_a_catalogue_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
-    images = HostImages(catalogue=str(own), version="9")
+    images = HostImages(files=[str(own)], version="9")
     with pytest.raises(NoImage, match="add an"):
         asyncio.run(images.resolve("mine"))
     own.write_text('[[image]]\nnames = ["mine"]\nprogram = "sh"\n')
@@ -81,7 +81,7 @@ def test_a_catalogue_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
 
 def test_an_unknown_image_names_the_cure() -> None:
     with pytest.raises(NoImage) as caught:
-        asyncio.run(HostImages(catalogue="", version="9").resolve("example.com/own:1"))
+        asyncio.run(HostImages(files=(), version="9").resolve("example.com/own:1"))
     assert 'no host image serves "example.com/own:1"' in str(caught.value)
     assert all(f" {name}, " in str(caught.value) for name in ("fairlead/web", "nginx", "redis"))
 
@@ -92,7 +92,7 @@ def test_a_missing_program_is_replaced_and_reported(tmp_path: Path) -> None:
         '[[image]]\nnames = ["httpd"]\nprogram = "no-such-httpd"\ninstead = "fairlead/web"\ninstead_args = ["80"]\n'
         '[[image]]\nnames = ["redis"]\nprogram = "no-such-redis"\n'
     )
-    images = HostImages(catalogue=str(own), version="9")
+    images = HostImages(files=[str(own)], version="9")
     found = asyncio.run(images.resolve("httpd:2.4"))
     assert found.source == "is served by fairlead/web 9 (80): no-such-httpd is not installed on the host"
     assert (found.id, found.args) == ("host://fairlead/web/9", ("80",))
@@ -105,14 +105,14 @@ def test_only_known_names_are_filled_into_files() -> None:
 
 
 def test_a_program_of_the_host_is_better_than_one_that_answers_like_it() -> None:
-    images = HostImages(catalogue="", version="9")
+    images = HostImages(files=(), version="9")
     assert images.offer("busybox:1.36") == "program"
     assert images.offer("traefik/whoami") == "substitute"
     assert images.offer("example.com/own:1") == ""
 
 
 def test_every_built_in_entry_can_be_made_or_says_why_not() -> None:
-    images, problems = HostImages(catalogue="", version="9"), []
+    images, problems = HostImages(files=(), version="9"), []
     for entry in parse_catalogue(BUILT_IN):
         try:
             image = asyncio.run(images.resolve(entry.names[0].replace("*", "")))
@@ -125,7 +125,7 @@ def test_every_built_in_entry_can_be_made_or_says_why_not() -> None:
 
 
 def test_a_web_server_of_a_tutorial_has_its_programs_name_in_the_container() -> None:
-    image = asyncio.run(HostImages(catalogue="", version="9").resolve("registry.k8s.io/e2e-test-images/agnhost:2.53"))
+    image = asyncio.run(HostImages(files=(), version="9").resolve("registry.k8s.io/e2e-test-images/agnhost:2.53"))
     assert image.source == "is built into fairlead 9 as fairlead/web, which answers like agnhost"
     assert (image.id, image.command, image.args) == ("host://fairlead/web/9/agnhost", ("/agnhost",), ("pause",))
     assert image.files["/agnhost"].endswith('server.py --like agnhost "$@"\n')
@@ -145,7 +145,7 @@ def test_a_program_that_cannot_run_says_why(program: str, problem: str, tmp_path
         (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
     own = tmp_path / "images.toml"
     own.write_text(f'[[image]]\nnames = ["mine"]\nprogram = "{tmp_path}/{program}"\n')
-    images = HostImages(catalogue=str(own), version="9", homes=[str(tmp_path / "home")])
+    images = HostImages(files=[str(own)], version="9", homes=[str(tmp_path / "home")])
     with pytest.raises(NoImage, match=problem):
         asyncio.run(images.resolve("mine"))
 
@@ -157,7 +157,7 @@ def test_an_executable_program_in_a_home_is_refused_too(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text(f'[[image]]\nnames = ["mine"]\nprogram = "{tool}"\n')
     with pytest.raises(NoImage, match="containers see no homes"):
-        asyncio.run(HostImages(catalogue=str(own), version="9", homes=[str(tmp_path)]).resolve("mine"))
+        asyncio.run(HostImages(files=[str(own)], version="9", homes=[str(tmp_path)]).resolve("mine"))
 
 
 def test_the_newest_of_several_versions_is_taken(tmp_path: Path) -> None:
@@ -170,6 +170,22 @@ def test_the_newest_of_several_versions_is_taken(tmp_path: Path) -> None:
     own.write_text(
         f'[[image]]\nnames = ["db"]\nprogram = "server"\nlook_in = ["{tmp_path}/*/bin"]\nargs = ["server"]\n'
     )
-    image = asyncio.run(HostImages(catalogue=str(own), version="9").resolve("db"))
+    image = asyncio.run(HostImages(files=[str(own)], version="9").resolve("db"))
     assert image.source.endswith(f"({tmp_path}/15/bin/server)")
     assert image.env["PATH"].endswith(f":{tmp_path}/15/bin")
+
+
+def test_the_clusters_catalogue_comes_before_the_files(tmp_path: Path) -> None:
+    files = [tmp_path / "cluster.toml", tmp_path / "user.toml"]
+    for file in files:
+        names = '["mine", "yours"]' if file == files[1] else '["mine"]'
+        file.write_text(f'[[image]]\nnames = {names}\nprogram = "sh"\nargs = ["{file.name}"]\n')
+    images = HostImages(files=[str(file) for file in files], version="9")
+    assert asyncio.run(images.resolve("mine")).args == ("cluster.toml",)
+    assert asyncio.run(images.resolve("yours")).args == ("user.toml",)
+    images.from_api.update('[[image]]\nnames = ["yours"]\nprogram = "sh"\nargs = ["ConfigMap"]\n')
+    assert asyncio.run(images.resolve("yours")).args == ("ConfigMap",)
+    images.from_api.update("[[image]]\nnames = 7\n")
+    assert asyncio.run(images.resolve("yours")).args == ("user.toml",)
+    with pytest.raises(NoImage, match=r"ConfigMap kube-system/fairlead-images cannot be used: image\[0\].names"):
+        asyncio.run(images.resolve("example.com/none"))

@@ -42,6 +42,8 @@ kube-system system:fairlead:addons
 kube-system system:fairlead:dns
   read: configmaps = fairlead-dns
   create: events
+kube-system system:fairlead:host-images
+  get: configmaps = fairlead-images
 kube-system system:fairlead:kube-proxy
   read: configmaps = kube-proxy
 kube-system system:fairlead:nodes
@@ -51,6 +53,7 @@ kube-system system:fairlead:nodes
 NAMESPACE_BINDINGS = """\
 kube-system system:fairlead:addons: user=system:fairlead:addons
 kube-system system:fairlead:dns: account=fairlead-dns
+kube-system system:fairlead:host-images: group=system:nodes
 kube-system system:fairlead:kube-proxy: user=system:kube-proxy
 kube-system system:fairlead:nodes: group=system:nodes
 """
