@@ -19,6 +19,7 @@ from fairlead.base.instant import Instant, render_time
 from fairlead.base.keys import key_of
 from fairlead.base.log import SILENT, Log
 from fairlead.base.tasks import Nursery
+from fairlead.machinery.kinds.declared import is_loaded
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.client import Client
@@ -223,7 +224,7 @@ class InformerSet:
 
     def of(self, kind: Kind[T], *, fields: str = "", labels: str = "") -> Informer[T]:
         """Returns the informer; a new one starts at once if the set is running."""
-        key = (f"{kind.resource} {kind.type.__name__}", fields, labels)
+        key = (_name(kind), fields, labels)
         informer = self._informers.get(key)
         if informer is None:
             informer = Informer(self._client, kind, fields=fields, labels=labels, log=self._log)
@@ -234,11 +235,11 @@ class InformerSet:
 
     def cached(self, kind: Kind[T]) -> Informer[T] | None:
         """Returns the unfiltered informer of the kind, if it exists."""
-        return self._informers.get((f"{kind.resource} {kind.type.__name__}", "", ""))
+        return self._informers.get((_name(kind), "", ""))
 
     def drop(self, kind: Kind[Any]) -> None:
         """Ends the kind's informers, and with them the calls of their handlers, after the kind was removed."""
-        name = f"{kind.resource} {kind.type.__name__}"
+        name = _name(kind)
         for key in [key for key in self._informers if key[0] == name]:
             del self._informers[key]
             if (task := self._tasks.pop(key, None)) is not None:
@@ -256,3 +257,9 @@ class InformerSet:
         """Waits until every informer has its first complete list."""
         for informer in list(self._informers.values()):
             await informer.synced.wait()
+
+
+def _name(kind: Kind[Any]) -> str:
+    """Returns the name of the resource and of the type as which it is read. Does not load the module of a kind, which
+    an informer without objects does not need."""
+    return f"{kind.resource} {kind.type.__name__ if is_loaded(kind) else kind.kind}"
