@@ -73,6 +73,19 @@ def _services(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return [f"svc/{name}" for name in _listed(parsed_args, f"/api/v1/namespaces/{namespace}/services")]
 
 
+def _pods(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    namespace = getattr(parsed_args, "namespace", None) or "default"
+    return [f"pod/{name}" for name in _listed(parsed_args, f"/api/v1/namespaces/{namespace}/pods")]
+
+
+def _senders(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    return ["host", *(f"node/{name}" for name in _nodes(parsed_args)), *_pods(parsed_args)]
+
+
+def _destinations(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    return [*_services(parsed_args), *_pods(parsed_args), *(f"node/{name}" for name in _nodes(parsed_args))]
+
+
 def _namespaces(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return _listed(parsed_args, "/api/v1/namespaces")
 
@@ -96,4 +109,6 @@ _COMPLETERS = {
     "component": _components,
     "service": _services,
     "namespace": _namespaces,
+    "sender": _senders,
+    "to": _destinations,
 }

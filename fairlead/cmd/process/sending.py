@@ -13,7 +13,7 @@ from typing import Any
 
 from fairlead.net import linux
 from fairlead.net.conntrack.entries import Entry
-from fairlead.net.conntrack.run import Conntrack
+from fairlead.net.conntrack.tracking import entries as tracked
 from fairlead.net.errors import KernelError
 from fairlead.net.nft.nftrace import KernelTrace
 
@@ -84,12 +84,8 @@ def _dial(sock: socket.socket, target: str, port: int, protocol: str) -> tuple[s
 
 def _entry(fd: int, family: str, protocol: str, number: int, port: int) -> Entry | None:
     _enter(fd)
-    conntrack = Conntrack()
-    try:
-        found = [e for e in conntrack.entries(family) if e.protocol == protocol and e.source_port == number]
-    finally:
-        conntrack.close()
-    return found[0] if found else None
+    found = (entry for entry in tracked(family) if (entry.protocol, entry.source_port) == (protocol, number))
+    return next(found, None)
 
 
 def _enter(fd: int) -> None:

@@ -20,7 +20,7 @@ from fairlead.base.clock import RealClock
 from fairlead.cli.api import Api
 from fairlead.net import linux
 from fairlead.net.conntrack.entries import Entry
-from fairlead.net.conntrack.run import NewConnections
+from fairlead.net.conntrack.tracking import NewConnections
 from fairlead.net.family import Family
 from fairlead.net.nft.batch import NftSocket
 from fairlead.proxy.inspection.reading import read_rules

@@ -7,14 +7,11 @@ import os
 import socket
 from collections.abc import Iterable
 
-from fairlead.net.conntrack.entries import EndOfEntries, Entry, decode, request
 from fairlead.net.conntrack.model import EndOfDump, Flow, decode_ack, decode_flows, delete_request, dump_request
 from fairlead.net.errors import KernelError
 
 _NETLINK_NETFILTER = 12
 _RECEIVE = 1 << 18
-_SOL_NETLINK, _ADD_MEMBERSHIP, _NEW_GROUP = 270, 1, 1
-"""NFNLGRP_CONNTRACK_NEW (linux/netfilter/nfnetlink_compat.h)."""
 
 
 class ConntrackError(KernelError):
@@ -58,22 +55,6 @@ class Conntrack:
                 raise OSError(code, os.strerror(code)) from None
         return flows
 
-    def entries(self, family: str = "ip") -> list[Entry]:
-        """Returns the entries of all protocols. Raises ConntrackError."""
-        self._seq += 1
-        found: list[Entry] = []
-        try:
-            self._socket.send(request(self._seq, family))
-            while True:
-                for entry in decode(self._socket.recv(_RECEIVE)):
-                    found.append(entry)  # noqa: PERF402 -- what came before the end of the dump is kept
-        except EndOfEntries as end:
-            if end.args[0]:
-                raise ConntrackError(f"cannot read the tracked connections: {os.strerror(end.args[0])}") from None
-        except OSError as e:
-            raise ConntrackError(f"cannot read the tracked connections: {e.strerror}") from e
-        return found
-
     def _drop(self, flow: Flow) -> bool:
         self._seq += 1
         self._socket.send(delete_request(flow, self._seq))
@@ -81,29 +62,6 @@ class Conntrack:
         if code not in (0, errno.ENOENT):
             raise OSError(code, os.strerror(code))
         return code == 0
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class NewConnections:
-    """New connections of all protocols and both families, as they are made, in the namespace of the calling thread.
-    The constructor raises OSError."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NEW_GROUP)
-
-    def receive(self) -> list[Entry]:
-        """Waits for the next connections. Connections that the kernel could not report are left out."""
-        try:
-            return list(decode(self._socket.recv(_RECEIVE)))
-        except OSError as e:
-            if e.errno != errno.ENOBUFS:
-                raise
-            return []
 
     def close(self) -> None:
         self._socket.close()

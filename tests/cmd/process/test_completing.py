@@ -67,6 +67,9 @@ def test_all_commands_are_offered(home: Path) -> None:
         ("fairlead logs --name beta r", {"relay-of-beta"}),
         ("fairlead up --ip-family d", {"dual"}),
         ("fairlead image pu", {"pull"}),
+        ("fairlead trace --name alpha h", {"host"}),
+        ("fairlead trace --name alpha node/", {"node/node1", "node/node2"}),
+        ("fairlead trace --name alpha host node/node2", {"node/node2"}),
         ("fairlead completion z", {"zsh"}),
     ],
 )
