@@ -17,6 +17,7 @@ from fairlead.base.dataclass import dataclass, replace
 from fairlead.cmd.cluster.flags import parse_port_range
 from fairlead.cmd.cluster.paths import Paths, write_private
 from fairlead.cmd.cluster.ranges import IpFamily, by_version, families_of, parse_cidrs
+from fairlead.cmd.cluster.stateversion import NewerState, stamp, upgrade
 from fairlead.cmd.cluster.storeconfig import SQLITE, EtcdFiles, parse_store
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.net.model import SERVICE_CIDR
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 ProxyMode = Literal["", "nftables", "iptables"]
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 DEFAULT_API_PORT = 6443
-_BEFORE_ROLES = ("authorization_mode", "AlwaysAllow")
-"""The mode of clusters that were made before there were roles: what runs there may rely on full rights."""
 FIRST_FREE_PORT = 1024
 """The first port on which ordinary users may listen."""
 
@@ -149,11 +148,12 @@ def load(paths: Paths) -> ClusterConfig | None:
     """Returns the settings the cluster was made with, or None if there is no such cluster. Raises CommandError."""
     try:
         tree = json.loads(paths.config.read_bytes())
-        if isinstance(tree, dict):
-            tree.setdefault(*_BEFORE_ROLES)
-        return _checked(decode(ClusterConfig, tree, unknown=True))
+        return _checked(decode(ClusterConfig, upgrade(tree) if isinstance(tree, dict) else tree, unknown=True))
     except FileNotFoundError:
         return None
+    except NewerState as e:
+        cure = f"use that release or a later one, or delete the cluster: fairlead down --purge --name {paths.root.name}"
+        raise CommandError(f'cluster "{paths.root.name}" was {e}; {cure}') from e
     except (OSError, ValueError, UsageError) as e:
         cure = f"delete the cluster: fairlead down --purge --name {paths.root.name}"
         raise CommandError(f"cannot read {paths.config}: {e}; {cure}") from e
@@ -171,4 +171,4 @@ def _checked(config: ClusterConfig) -> ClusterConfig:
 
 
 def save(config: ClusterConfig, paths: Paths) -> None:
-    write_private(paths.config, json.dumps(encode(ClusterConfig, config), indent=1).encode())
+    write_private(paths.config, json.dumps(stamp(encode(ClusterConfig, config)), indent=1).encode())
