@@ -246,6 +246,14 @@ def test_a_bound_claim_grows_when_its_request_does() -> None:
     _Story(story).run()
 
 
+def test_a_changed_class_of_attributes_has_no_effect_and_an_event_says_so() -> None:
+    wants = claim(phase="Bound", volumeName="disk", volumeAttributesClassName="gold")
+    wants.status.capacity = {"storage": "1Gi"}
+    [event] = texts(expand(wants, volume(claim=wants, phase="Bound"), now=NOW))
+    text = "only volumes of CSI drivers have attributes that can be changed"
+    assert event == ("Warning", "VolumeModifyFailed", text)
+
+
 def test_a_pod_with_a_delayed_claim_is_placed_and_its_directory_made() -> None:
     async def story(world: World, directories: MemoryDirectories) -> None:
         delayed = storage_class("delayed", provisioner=PROVISIONER, mode="WaitForFirstConsumer")

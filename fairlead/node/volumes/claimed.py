@@ -13,6 +13,7 @@ from fairlead.api.core.persistentvolume.kind import PersistentVolume
 from fairlead.api.core.persistentvolume.rules import given_sources
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
+from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.status import StatusError
@@ -49,11 +50,17 @@ async def fetch_claimed(client: Client, pod: Pod, found: PodClaim, *, directorie
         claim = await _claim(client, pod, found)
         volume = await _volume(client, claim)
         plugin, source = mounted_as(volume, directories=directories)
+        if any(device.name == found.volume for c in _containers(pod) for device in c.volumeDevices):
+            raise VolumeProblem(f"volume {found.volume} has volumeMode Filesystem, but is specified in volumeDevices")
     except VolumeProblem as error:
         about = f"unmounted volumes=[{found.volume}], unattached volumes=[], failed to process volumes=[{found.volume}]"
         text = f"error processing PVC {namespace}/{found.claim}: {error}"
         raise ClaimProblem(f"Unable to attach or mount volumes: {about}: {text}") from error
     return ClaimedVolume(volume.metadata.name, found.claim, plugin, source, found.read_only)
+
+
+def _containers(pod: Pod) -> tuple[Container, ...]:
+    return (*pod.spec.initContainers, *pod.spec.containers)
 
 
 async def _claim(client: Client, pod: Pod, found: PodClaim) -> PersistentVolumeClaim:

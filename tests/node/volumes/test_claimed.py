@@ -16,6 +16,7 @@ from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.kind import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
+from fairlead.api.core.pod.containers.container import VolumeDevice
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
@@ -214,6 +215,19 @@ def test_a_claim_that_is_not_bound_keeps_its_pod_waiting(tmp_path: Path) -> None
         assert (await node.problem(p)).startswith(f"{head}failed to fetch PV pv from API server: ")
         await node.add_volume("another", local={"path": "/x"})
         assert "does not point to claim.UID" in await node.problem(p)
+
+    asyncio.run(story())
+
+
+def test_a_directory_is_not_mapped_as_a_device(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Node(tmp_path)
+        claim = await node.add_claim()
+        await node.add_volume(claim.metadata.uid, local={"path": "/tmp"})
+        p = pod_with(claimed())
+        p.spec.containers[0].volumeDevices = [VolumeDevice(name="v", devicePath="/dev/v")]
+        why = "volume v has volumeMode Filesystem, but is specified in volumeDevices"
+        assert (await node.problem(p)).endswith(why)
 
     asyncio.run(story())
 
