@@ -15,8 +15,9 @@ NOW = Instant(1_700_000_000.0)
 
 
 def pod(*names: str, status: dict[str, Any] | None = None, meta: dict[str, Any] | None = None, **spec: Any) -> Pod:
-    """A pod with containers of these names (or those in `spec`)."""
-    containers = [{"name": n, "image": "fairlead/web"} for n in names or ("main",)]
+    """A pod with containers of these names, which mount all volumes, or with those in `spec`."""
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in spec.get("volumes", [])]
+    containers = [{"name": n, "image": "fairlead/web", "volumeMounts": mounts} for n in names or ("main",)]
     tree = {
         "metadata": {"name": "p", "namespace": "ns", "uid": "u-1"} | (meta or {}),
         "spec": {"containers": containers, "restartPolicy": "Always", "nodeName": "node1"} | spec,

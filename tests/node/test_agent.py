@@ -208,6 +208,19 @@ def test_environment_and_volumes_come_from_the_api(ordinary: bool) -> None:
     assert on_node(work, ordinary=ordinary) == expected
 
 
+def test_a_volume_that_no_container_mounts_is_not_set_up() -> None:
+    async def work(node: NodeBench) -> Pod:
+        volumes = [
+            {"name": "v", "configMap": {"name": "nope"}},
+            {"name": "w", "persistentVolumeClaim": {"claimName": "nope"}},
+        ]
+        async with node.agent():
+            await node.create("p", shell("sleep 60"), volumes=volumes)
+            return await node.until("p", ready)
+
+    assert on_node(work).status.phase == "Running"
+
+
 def test_a_volume_with_the_pods_labels_follows_them_at_once() -> None:
     async def work(node: NodeBench) -> None:
         items = [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]
@@ -246,7 +259,9 @@ def test_pods_that_cannot_run_make_events() -> None:
     async def work(node: NodeBench) -> tuple[list[str], list[str]]:
         async with node.agent():
             await node.create("no-image", {"name": "c", "image": "example.com/own:1"})
-            await node.create("no-map", WEB, volumes=[{"name": "v", "configMap": {"name": "nope"}}])
+            mounts = [{"name": "v", "mountPath": "/v"}]
+            nope = [{"name": "v", "configMap": {"name": "nope"}}]
+            await node.create("no-map", WEB | {"volumeMounts": mounts}, volumes=nope)
             await node.create("no-program", {"name": "c", "image": "busybox", "command": ["nope"]})
             pod = await node.until("no-image", lambda p: bool(p.status.containerStatuses))
             await node.until("no-program", lambda p: any(s.restartCount for s in p.status.containerStatuses))

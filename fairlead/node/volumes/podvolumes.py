@@ -52,11 +52,21 @@ class IssuedToken:
         return self.issued <= now < self.renewal
 
 
+def used_volumes(pod: Pod) -> list[Volume]:
+    """Returns the volumes that a container mounts or maps. Others are not set up, as upstream's kubelet does: a pod may
+    name a volume that does not exist."""
+    spec, names = pod.spec, set[str]()
+    for container in (*spec.initContainers, *spec.containers, *spec.ephemeralContainers):
+        names.update(mount.name for mount in container.volumeMounts)
+        names.update(device.name for device in container.volumeDevices)
+    return [volume for volume in spec.volumes if volume.name in names]
+
+
 def references_of(pod: Pod) -> References:
     """Returns what the pod's containers and volumes need of the API."""
     references = References()
     references.add_containers(pod)
-    for volume in pod.spec.volumes:
+    for volume in used_volumes(pod):
         try:
             plugin, source = plugin_of(volume)
         except VolumeProblem:  # `set_up` says so, with the volume's name
@@ -100,11 +110,12 @@ class PodVolumes:
         """Fetches config maps, secrets, tokens and images. Raises VolumeProblem, ConnectionError, and StatusError but
         for 404."""
         references, namespace = references_of(pod), pod.metadata.namespace
+        used = {volume.name for volume in used_volumes(pod)}
         await asyncio.gather(
             *(self._fetch_map(name, namespace) for name in sorted(references.config_maps)),
             *(self._fetch_secret(name, namespace) for name in sorted(references.secrets)),
             *(self._fetch_token(pod, token) for token in references.tokens),
-            *(self._fetch_claimed(pod, found) for found in claims_of(pod)),
+            *(self._fetch_claimed(pod, found) for found in claims_of(pod) if found.volume in used),
             *(self._fetch_image(image) for image in references.images - self._images.keys()),
         )
 
@@ -170,8 +181,8 @@ class PodVolumes:
         self._tokens[requested] = IssuedToken(token, now, Instant(now + _RENEW_AT * requested.expiration_s))
 
     def set_up(self, pod: Pod) -> None:
-        """Makes or refreshes every volume. Raises VolumeProblem with the text of the FailedMount event."""
-        for volume in pod.spec.volumes:
+        """Makes or refreshes every volume that is used. Raises VolumeProblem with the text of the FailedMount event."""
+        for volume in used_volumes(pod):
             claimed = self._claimed.get(volume.name)
             if isinstance(claimed, VolumeProblem):
                 raise claimed
@@ -255,7 +266,7 @@ class PodVolumes:
 
 def refreshed(pod: Pod) -> bool:
     """Returns whether a volume of the pod follows the API."""
-    return any(_from_api(volume) for volume in pod.spec.volumes)
+    return any(_from_api(volume) for volume in used_volumes(pod))
 
 
 def _from_api(volume: Volume) -> bool:

@@ -98,7 +98,9 @@ def test_all_names_of_config_maps_and_secrets_are_found() -> None:
         {"name": "v", "projected": {"sources": [{"configMap": {"name": "m2"}}, {"secret": {"name": "s2"}}]}},
         {"name": "w", "secret": {"secretName": "s3"}},
     ]
-    p = pod(containers=[{"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": "m1"}}]}], volumes=volumes)
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("v", "w")]
+    container = {"name": "c", "image": "x", "envFrom": [{"configMapRef": {"name": "m1"}}], "volumeMounts": mounts}
+    p = pod(containers=[container], volumes=volumes)
     references = references_of(p)
     assert (references.config_maps, references.secrets) == ({"m1", "m2"}, {"s2", "s3"})
 
