@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass, field
@@ -26,6 +26,8 @@ class Settings:
     """Age in seconds of a node's lease from which the node is Unknown."""
     absent_node_grace_s: float = 40.0
     """Seconds after which the pods of a deleted node are deleted."""
+    pod_ranges: Callable[[], Sequence[Sequence[str]]] = tuple
+    """Returns the ranges of Pod addresses that Nodes can have, one of each family, the first for the first node."""
     log: Log = SILENT
 
 

@@ -8,6 +8,7 @@ from fairlead.controllers.certificates.approving import loop as approving_loop
 from fairlead.controllers.certificates.cleaning import loop as cleaning_loop
 from fairlead.controllers.cluster.garbage import loop as garbage_loop
 from fairlead.controllers.cluster.namespace import loop as namespace_loop
+from fairlead.controllers.cluster.nodeipam import loop as nodeipam_loop
 from fairlead.controllers.cluster.nodelifecycle import loop as nodelifecycle_loop
 from fairlead.controllers.cluster.podgc import loop as podgc_loop
 from fairlead.controllers.cluster.roleaggregation import loop as roleaggregation_loop
@@ -55,6 +56,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     rootca_loop.controller,
     roleaggregation_loop.controller,
     nodelifecycle_loop.controller,
+    nodeipam_loop.controller,
     podgc_loop.controller,
     approving_loop.controller,
     cleaning_loop.controller,

@@ -206,6 +206,11 @@ class ClusterNetwork:
     def pod_cidrs_of(self, index: int) -> tuple[Range, ...]:
         return self._of_each(self.pod_cidr_of(index), self.six.pod_cidr_of(index) if self.six else None)
 
+    def node_ranges(self) -> list[tuple[str, ...]]:
+        """Returns the Pod ranges that nodes can have, those of the first node first."""
+        count = int(2 ** (self.node_prefix - self.pod_cidr.prefixlen)) - 1
+        return [tuple(map(str, self.pod_cidrs_of(index))) for index in range(1, count + 1)]
+
     def pod_gateway(self, index: int) -> IPv4Address:
         """Returns the node's side of every Pod link on node `index`."""
         return self.pod_cidr_of(index).network_address + 1

@@ -14,18 +14,18 @@ from fairlead.runtime.events import Recorder
 from fairlead.scheduler.cache.podinfo import PodInfo
 from fairlead.scheduler.explain import with_preemption
 from fairlead.scheduler.following import Follower
-from fairlead.scheduler.names import NAME
+from fairlead.scheduler.names import NAME, PREEMPTED
 from fairlead.scheduler.plan import Unschedulable
-from fairlead.scheduler.preemption.plan import BY_SCHEDULER, Preemption, preempt
 from fairlead.scheduler.writing import PodWriter
 
 if TYPE_CHECKING:
     from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget
+    from fairlead.scheduler.preemption.plan import Preemption
 
 _TARGET = PodCondition(
     type="DisruptionTarget",
     status="True",
-    reason=BY_SCHEDULER,
+    reason=PREEMPTED,
     message=f"{NAME}: preempting to accommodate a higher priority pod",
 )
 
@@ -71,6 +71,8 @@ class Unplaced:
 
     async def handle(self, info: PodInfo, result: Unschedulable, signature: bytes) -> None:
         """Evicts pods if that makes room, and writes the reasons. Raises StatusError or ConnectionError."""
+        from fairlead.scheduler.preemption.plan import Preemption, preempt
+
         budgets = await self._budgets(info, result)
         outcome = preempt(info, self._snapshot, result, budgets, start=self._rng.randrange(1 << 16))
         if isinstance(outcome, Preemption):

@@ -188,6 +188,12 @@ def test_a_drained_node_keeps_only_daemons_and_every_workload_has_its_pods_elsew
     kubectl(f"uncordon {target}")
 
 
+def test_a_node_made_by_hand_gets_a_range_that_no_own_node_can_have(kubectl: Kubectl) -> None:
+    kubectl("create -f -", '{"apiVersion":"v1","kind":"Node","metadata":{"name":"m1"},"spec":{"unschedulable":true}}')
+    until("it has a range", lambda: kubectl("get node m1 -o jsonpath={.spec.podCIDRs}") == '["10.244.255.0/24"]')
+    kubectl("delete node m1")
+
+
 def test_a_taint_evicts_what_does_not_tolerate_it(kubectl: Kubectl) -> None:
     tolerant = json.loads(pod_of("tolerant", "", "node2", "1m"))
     tolerant["spec"]["tolerations"] = [{"key": "maintenance", "operator": "Exists", "effect": "NoExecute"}]

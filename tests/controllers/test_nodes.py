@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.coordination.lease.kind import Lease, LeaseSpec
 from fairlead.api.core.configmap.kind import CONFIG_MAP
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.namespace.kind import Namespace, NamespaceSpec
-from fairlead.api.core.node.kind import Node, Taint
+from fairlead.api.core.node.kind import NODE, Node, Taint
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.placement.affinity import Toleration
 from fairlead.api.core.pod.placement.tolerations import tolerates
@@ -16,12 +20,14 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, render_micro_time, render_time
 from fairlead.controllers.cluster.namespace.plan import Remains, kinds_to_delete
 from fairlead.controllers.cluster.namespace.plan import reconcile as empty_namespace
+from fairlead.controllers.cluster.nodeipam.plan import reconcile as give_range
 from fairlead.controllers.cluster.nodelifecycle.eviction import eviction_time, first_seen
 from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
 from fairlead.controllers.cluster.podgc.plan import reconcile as collect
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, node, pod
+from tests.controllers.world import World, run_story_with
 
 
 def look(n: Node, *pods: Pod, at: float = 0.0, renewed: float = 0.0, since: float = -1000.0) -> Plan:
@@ -268,3 +274,46 @@ def test_what_could_not_be_deleted_is_a_failure_of_the_namespaces_deletion() -> 
     text = "unexpected items still remain in namespace: shop for gvr: /v1, Resource=configmaps"
     assert failure(maps, "an error", at=0)[2] == f"Failed to delete all resource types, 2 remaining: an error, {text}"
     assert failure([], "no", at=0)[2] == "Failed to delete all resource types, 1 remaining: no"
+
+
+def ranged(name: str, *cidrs: str) -> Node:
+    made = node(name)
+    made.spec.podCIDR, made.spec.podCIDRs = next(iter(cidrs), ""), list(cidrs)
+    return made
+
+
+RANGES = [(f"10.244.{i}.0/24", f"fd00:10:244:{i}::/64") for i in (1, 2, 3)]
+
+
+def test_a_node_without_a_pod_range_gets_the_last_free_one_of_each_family() -> None:
+    others = [ranged("node1", *RANGES[0]), ranged("foreign", RANGES[2][0])]
+    (patch,) = give_range(node("m1"), others, RANGES).patch
+    assert patch.patch["spec"] == {"podCIDR": "10.244.2.0/24", "podCIDRs": list(RANGES[1])}
+    assert not give_range(ranged("m1", *RANGES[1]), others, RANGES)
+    full = give_range(node("m1"), [*others, ranged("node2", *RANGES[1])], RANGES)
+    assert [(e.reason, e.message) for e in full.events] == [
+        ("CIDRNotAvailable", "Node m1 status is now: CIDRNotAvailable")
+    ]
+
+
+class RangedWorld(World):
+    """A world with three ranges for pods."""
+
+    settings: ClassVar[Mapping[str, Any]] = {"pod_ranges": lambda: RANGES}
+
+
+def test_ranges_are_given_once_and_again_when_their_node_is_gone() -> None:
+    async def ranges_of(world: World) -> dict[str, list[str]]:
+        return {n.metadata.name: n.spec.podCIDRs for n in (await world.client.list(NODE)).items}
+
+    async def story(world: RangedWorld) -> None:
+        assert sorted(map(tuple, (await ranges_of(world)).values())) == RANGES
+        await world.client.create(NODE, node("m4"))
+        await asyncio.sleep(1)
+        assert (await ranges_of(world))["m4"] == []
+        freed = (await ranges_of(world))["node2"]
+        await world.client.delete(NODE, "node2")
+        await asyncio.sleep(1)
+        assert (await ranges_of(world))["m4"] == freed
+
+    run_story_with(RangedWorld, story)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -60,6 +60,9 @@ class LoopClock:
 
 
 class World:
+    settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of the controllers other than the default."""
+
     def __init__(self, client_as: ClientAs, clock: Clock, nursery: Nursery, scheme: Scheme) -> None:
         self.scheme = scheme
         self._client_as = client_as
@@ -78,7 +81,7 @@ class World:
     def start(self) -> None:
         rng = random.Random(1)
         log = Log("", clock=self.clock, write=self.problems.append, level="error")
-        settings = fairlead.controllers.Settings(log=log)
+        settings = fairlead.controllers.Settings(log=log, **self.settings)
         self.nursery.spawn(
             fairlead.controllers.run(
                 self._client_as(component("system:kube-controller-manager")),

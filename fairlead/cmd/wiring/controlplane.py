@@ -207,7 +207,7 @@ def _controllers(
         rng=rng,
         ids=RandomIds(rng),
         ca_pem=ca_pem,
-        settings=fairlead.controllers.Settings(log=log.named("controllers")),
+        settings=fairlead.controllers.Settings(pod_ranges=config.network().node_ranges, log=log.named("controllers")),
         also=(
             partial(
                 fairlead.loadbalancer.loop.controller,

@@ -16,14 +16,13 @@ from fairlead.scheduler.cache.podinfo import PodInfo
 from fairlead.scheduler.cache.snapshot import Snapshot
 from fairlead.scheduler.explain import not_helpful
 from fairlead.scheduler.framework import Plugin, Rejection
+from fairlead.scheduler.names import PREEMPTED
 from fairlead.scheduler.plan import Unschedulable, rejection_of
 from fairlead.scheduler.plugins import PLUGINS
 
 if TYPE_CHECKING:
     from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget
 
-BY_SCHEDULER = "PreemptionByScheduler"
-"""Reason of the condition DisruptionTarget of an evicted pod."""
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 _NO_VICTIMS = Rejection(("No preemption victims found for incoming pod",))
@@ -180,4 +179,4 @@ def _ends_by_preemption(pod: Pod) -> bool:
     if not pod.metadata.deletionTimestamp:
         return False
     target = next((c for c in pod.status.conditions if c.type == "DisruptionTarget"), None)
-    return target is not None and target.status == "True" and target.reason == BY_SCHEDULER
+    return target is not None and target.status == "True" and target.reason == PREEMPTED

@@ -19,6 +19,6 @@ class Binding(Object):
 
 
 class Eviction(Object):
-    """Request to delete a pod through its eviction subresource; Fairlead never refuses an eviction."""
+    """Request to delete a pod through its eviction subresource, which disruption budgets may refuse for now."""
 
     deleteOptions: DeleteOptions | None = None
