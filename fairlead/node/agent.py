@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import socket
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,9 @@ from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.nodestatus.registration import KERNEL_LIMITS_TEXT, NO_KERNEL_LIMITS
 from fairlead.node.pods.containerspec import bundle_dir
 from fairlead.node.pods.dependencies import Dependencies
+from fairlead.node.pods.eviction import Evictions
 from fairlead.node.pods.hostports import HostPorts
+from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.probes.counts import ProbeCounts
@@ -78,6 +80,9 @@ class Agent:
     def pods(self) -> list[Pod]:
         """Returns the latest versions of the node's pods."""
         return list(self._deps.pods.items.values())
+
+    def local_pods(self) -> Iterator[LocalPod]:
+        return (worker.local for worker in self._workers.values())
 
     async def sync(self) -> None:
         """Follows the API's pods until cancelled, once the API has said which there are."""
@@ -230,9 +235,10 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     if cgroups is None:
         _report_missing_limits(settings.name, deps.recorder)
     agent = Agent(deps, inventory)
+    evictions = Evictions(agent.local_pods, monitor, settings.state_dir)
     api = _kubelet_api(agent, deps, parts, zygote_pid=zygote_pid)
     works = [work.run() for work in (nodes, deps.pods, deps.services, deps.recorder)]
-    works += [heartbeat.report(), monitor.watch(), agent.sync(), deps.memory.measure()]
+    works += [heartbeat.report(), monitor.watch(), evictions.watch(), agent.sync(), deps.memory.measure()]
     await _run_all(line, [*works, keep_running("kubelet API", api.serve, log=log)])
 
 

@@ -289,3 +289,38 @@ async def test_a_resize_keeps_the_class_the_containers_and_their_limits(api: Api
     ):
         error = await api.error("PUT", f"{PODS}/a/resize", found | {"spec": found["spec"] | {"containers": containers}})
         assert _causes(error) == causes
+
+
+@story
+async def test_restart_rules_of_a_container_are_checked(api: Api) -> None:
+    def container(**fields: object) -> dict[str, object]:
+        return {"name": "web", "image": "nginx", **fields}
+
+    rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
+    where = "spec.containers[0]"
+    for fields, field, text in (
+        ({"restartPolicyRules": [rule]}, f"{where}.restartPolicy", "must specify restartPolicy"),
+        (
+            {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": rule["exitCodes"]}]},
+            f"{where}.restartPolicyRules[0].action",
+            'supported values: "Restart", "RestartAllContainers"',
+        ),
+        (
+            {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]},
+            f"{where}.restartPolicyRules[0].exitCodes",
+            "must be specified",
+        ),
+        (
+            {
+                "restartPolicy": "Never",
+                "restartPolicyRules": [{**rule, "exitCodes": {"operator": "Is", "values": [1]}}],
+            },
+            f"{where}.restartPolicyRules[0].exitCodes.operator",
+            'supported values: "In", "NotIn"',
+        ),
+        ({"restartPolicy": "Never", "restartPolicyRules": [rule] * 21}, f"{where}.restartPolicyRules", "at most 20"),
+    ):
+        [(found, why)] = _causes(await api.error("POST", PODS, pod("a", containers=[container(**fields)])))
+        assert found == field
+        assert text in why
+    await api.ok("POST", PODS, pod("a", containers=[container(restartPolicy="Never", restartPolicyRules=[rule])]))

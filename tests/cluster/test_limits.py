@@ -128,3 +128,48 @@ def test_who_enforces_limits_is_said_and_shown(kubectl: Kubectl) -> None:
     memory, quota, score = text.split()[0], text.split()[1], int(text.split()[-1])
     assert (memory, quota) == (str(64 << 20), "20000")
     assert 900 < score < 1000
+
+
+WRITER = """
+apiVersion: v1
+kind: Pod
+metadata: {name: %s}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox
+    command: [sh, -c, "head -c 4000000 /dev/urandom > %s; exec sleep 1000000"]
+    resources: {limits: {ephemeral-storage: 1Gi}}
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {sizeLimit: %s}}]
+"""
+
+
+def test_a_pod_that_writes_more_than_it_may_is_evicted(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", WRITER % ("writer", "/data/x", "1Mi"))
+    kubectl("apply -f -", WRITER % ("fitting", "/data/x", "10Mi"))
+    kubectl("wait --for=condition=Ready pod/fitting --timeout=60s")
+    status = until("it is evicted", lambda: (s := pod(kubectl, "writer")["status"]).get("reason") and s)
+    assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
+    assert status["message"] == 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '
+    assert conditions(kubectl, "writer")["DisruptionTarget"] == "TerminationByKubelet"
+    assert pod(kubectl, "fitting")["status"]["phase"] == "Running"
+
+
+def test_a_rule_restarts_a_container_that_is_not_restarted_otherwise(kubectl: Kubectl) -> None:
+    script = "test -e /data/x && exec sleep 1000000; touch /data/x; exit 42"
+    rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
+    container: dict[str, Any] = {"name": "main", "image": "busybox", "command": ["sh", "-c", script]}
+    container["restartPolicy"] = "Never"
+    more = {"restartPolicyRules": rules, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    spec = {"containers": [container | more], "restartPolicy": "Never", "volumes": [{"name": "data", "emptyDir": {}}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ruled"}, "spec": spec}
+    kubectl("apply -f -", json.dumps(body))
+
+    def restarted() -> Any:
+        status = main_status(kubectl, "ruled")
+        return status if status.get("restartCount") == 1 and status["ready"] else None
+
+    assert until("it runs again", restarted)["lastState"]["terminated"]["exitCode"] == 42

@@ -57,8 +57,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
     },
     PodSecurityContext: {**_SECURITY, "seLinuxChangePolicy": _any},
     Container: {
-        "restartPolicy": _one_of("Never", "OnFailure"),
-        "restartPolicyRules": _any,
         "volumeDevices": _any,
     },
     EphemeralContainer: {"volumeDevices": _any},
@@ -90,7 +88,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 def ignored_fields(pod: Pod, *, kernel_limits: bool, host_namespaces: bool) -> list[str]:
     """Returns the paths of the pod's unimplemented fields, as in the manifest. Without control groups (`kernel_limits`)
     only memory is limited. Only pods of root's clusters may have the node's namespaces."""
-    limited = {"cpu", "memory"} if kernel_limits else {"memory"}
+    limited = {"memory", "ephemeral-storage", *(["cpu"] if kernel_limits else [])}
     host = [f"spec.{name}" for name in ("hostIPC", "hostPID") if getattr(pod.spec, name) and not host_namespaces]
     return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *host})
 
@@ -118,7 +116,5 @@ def _walk(owner: msgspec.Struct, path: str) -> Iterator[str]:
             for i, item in enumerate(value):
                 if isinstance(item, msgspec.Struct):
                     yield from _walk(item, f"{here}[{i}]")
-    if isinstance(owner, EmptyDirVolumeSource) and owner.sizeLimit and owner.medium != "Memory":
-        yield f"{path}.sizeLimit"  # a bound on the disk; in memory it is the file system's size
     if isinstance(owner, EmptyDirVolumeSource) and owner.medium not in ("", "Memory"):
         yield f"{path}.medium"

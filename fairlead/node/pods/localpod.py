@@ -20,6 +20,7 @@ from fairlead.node.volumes.podvolumes import PodVolumes
 from fairlead.runtime.events import EventKind, reference_to
 
 _FORCED_S = 1.0
+EVICTED = "Evicted"
 SHOW_SOON_S = 0.1
 """An intermediate state is reported to the API after this time, so that a quick start needs one status."""
 
@@ -76,6 +77,12 @@ class LocalPod:
         """Does the same as `changed`, but reports later, since more changes follow in a moment."""
         self.decide.set()
         asyncio.get_running_loop().call_later(SHOW_SOON_S, self.show.set)
+
+    def evict(self, text: str) -> None:
+        """Fails the pod, whose containers are then stopped."""
+        self.state.reason, self.state.message = EVICTED, text
+        self.event("Warning", EVICTED, text)
+        self.changed()
 
     def event(self, type: EventKind, reason: str, message: str, container: Container | None = None) -> None:
         if self.killed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.container import Container, ContainerRestartRule
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
@@ -70,7 +70,12 @@ class Fail:
     message: str
 
 
-Action = SetUp | Start | Stop | Resize | TearDown | Finish | Fail
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """All containers have ended and start anew, the init containers first."""
+
+
+Action = SetUp | Reset | Start | Stop | Resize | TearDown | Finish | Fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
         return Decision(tuple(_end(pod, pod_state)))
     if finished(pod, pod_state):
         return Decision(tuple(_wind_down(pod, pod_state)))
+    if pod_state.restart_all:
+        return Decision(tuple(_stop_all(pod, pod_state)) if not _nothing_runs(pod_state) else (Reset(),))
     deadline = _deadline(pod, pod_state)
     if deadline is not None and now >= deadline:
         return Decision((Fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),))
@@ -94,23 +101,24 @@ def decide(pod: Pod, pod_state: PodState, now: Instant) -> Decision:
     actions: list[Action] = []
     waits: list[Instant | None] = [deadline]
     for container in _due_containers(pod, pod_state):
-        state = pod_state.of(container.name)
-        if state.phase == "running" and not state.stopping:
-            if why := _why_restart(container, state, pod_state):
-                text = f"Container {container.name} {why}, will be restarted"
-                actions.append(Stop(container.name, text, again=True))
-            elif lacks(state, pod_state.allocated.get(container.name)):
-                if now >= state.resize_at:
-                    actions.append(Resize(container.name))
-                else:
-                    waits.append(state.resize_at)
-        if state.phase in ("new", "exited"):
-            at = due_at(state)
-            if now >= at:
-                actions.append(_start(container, state))
-            else:
-                waits.append(at)
+        action, wait = _next_step(container, pod_state, now)
+        actions += [action] if action is not None else []
+        waits.append(wait)
     return Decision(tuple(actions), earliest(*waits))
+
+
+def _next_step(container: Container, pod_state: PodState, now: Instant) -> tuple[Action | None, Instant | None]:
+    """Returns what is due for a container, or the time at which something will be."""
+    state = pod_state.of(container.name)
+    if state.phase == "running" and not state.stopping:
+        if why := _why_restart(container, state, pod_state):
+            return Stop(container.name, f"Container {container.name} {why}, will be restarted", again=True), None
+        if lacks(state, pod_state.allocated.get(container.name)):
+            return (Resize(container.name), None) if now >= state.resize_at else (None, state.resize_at)
+    if state.phase in ("new", "exited"):
+        at = due_at(state)
+        return (_start(container, state), None) if now >= at else (None, at)
+    return None, None
 
 
 def _due_containers(pod: Pod, pod_state: PodState) -> Iterator[Container]:
@@ -152,19 +160,38 @@ def restarts(pod: Pod, container: Container, state: ContainerState) -> bool:
         return True
     if ephemeral(container):
         return False
-    policy = pod.spec.restartPolicy or "Always"
+    policy = container.restartPolicy or pod.spec.restartPolicy or "Always"
     if state.again:
         return policy != "Never"
+    if state.exit is not None and rule_for(container, state.exit.code) is not None:
+        return True
     failed = state.exit is not None and state.exit.code != 0
     if is_init(pod, container.name):
         return failed and policy != "Never"
     return policy == "Always" or (policy == "OnFailure" and failed)
 
 
+def rule_for(container: Container, code: int) -> ContainerRestartRule | None:
+    """Returns the first rule that names the exit code."""
+    for rule in container.restartPolicyRules:
+        codes = rule.exitCodes
+        if codes is not None and (code in codes.values) == (codes.operator == "In"):
+            return rule
+    return None
+
+
+def restarts_all(container: Container, exit_: Exit) -> bool:
+    """Returns True if a rule restarts all containers of the pod after this end."""
+    rule = rule_for(container, exit_.code)
+    return rule is not None and rule.action == "RestartAllContainers"
+
+
 def finished(pod: Pod, pod_state: PodState) -> bool:
     """Returns True if the pod has succeeded or failed permanently."""
     if pod_state.reason:
         return True
+    if pod_state.restart_all:
+        return False
     for container in pod.spec.initContainers:
         state = pod_state.of(container.name)
         ended_badly = state.phase == "exited" and not _succeeded(state)

@@ -280,6 +280,8 @@ class ContainerRunner:
         if self._probes is not None:
             self._probes.cancel()
         state.phase, state.exit = "exited", exit_
+        if plan.restarts_all(self._container, exit_) and not local.state.ending:
+            local.state.restart_all = True
         state.started = state.ready = state.stopping = False
         self._gone.set()
         if not local.state.ending and plan.pause_s(state) and plan.restarts(local.pod, self._container, state):

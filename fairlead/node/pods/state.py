@@ -86,6 +86,8 @@ class PodState:
     """The time at which the node first saw the pod."""
     ending: bool = False
     """The pod is deleted, or past its deadline."""
+    restart_all: bool = False
+    """A container has ended whose rule restarts all containers."""
     reason: str = ""
     """The reason for which the whole pod failed (`DeadlineExceeded`, ...)."""
     message: str = ""
@@ -100,6 +102,14 @@ class PodState:
     def ip(self) -> str:
         """Returns the address by which the node itself reaches the pod; empty before the pod has one."""
         return self.ips[0] if self.ips else ""
+
+    def reset(self) -> None:
+        """Lets all containers that the pod was made with start anew."""
+        self.restart_all = False
+        for state in self.containers.values():
+            if state.exit is not None:
+                state.last, state.exit = state.exit, None
+                state.phase, state.attempt = "new", state.attempt + 1
 
     def of(self, name: str) -> ContainerState:
         return self.containers.setdefault(name, ContainerState())

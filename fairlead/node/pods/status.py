@@ -26,6 +26,7 @@ from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, 
 
 CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+_DISRUPTED = "DisruptionTarget"
 _RESIZE = ("PodResizePending", "PodResizeInProgress")
 
 
@@ -93,7 +94,10 @@ def _conditions(pod: Pod, pod_state: PodState, phase: str, now: Instant) -> list
     truths = (_Truth(pod_state.sandbox == "up"), init, ready, containers)
     own = [_condition(pod, name, truth, now) for name, truth in zip(_OWN, truths, strict=True)]
     own += [_condition(pod, name, truth, now) for name, truth in _resize_conditions(pod, pod_state)]
-    return own + [c for c in pod.status.conditions if c.type not in (*_OWN, *_RESIZE)]
+    if pod_state.reason == "Evicted":
+        disrupted = _Truth(True, "TerminationByKubelet", pod_state.message)
+        own.append(_condition(pod, _DISRUPTED, disrupted, now))
+    return own + [c for c in pod.status.conditions if c.type not in {one.type for one in own} | {*_RESIZE}]
 
 
 def _resize_conditions(pod: Pod, pod_state: PodState) -> Iterator[tuple[str, _Truth]]:

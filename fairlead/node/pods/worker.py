@@ -24,7 +24,7 @@ from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
 from fairlead.node.pods.hostports import PortTaken
 from fairlead.node.pods.ignored import ignored_fields
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.plan import Action, Fail, Finish, Resize, SetUp, Start, Stop, TearDown
+from fairlead.node.pods.plan import Action, Fail, Finish, Reset, Resize, SetUp, Start, Stop, TearDown
 from fairlead.node.pods.resize import grant, lacking
 from fairlead.node.pods.runner import ContainerRunner
 from fairlead.node.pods.starting import with_domain
@@ -63,6 +63,10 @@ class PodWorker:
     def pod(self) -> Pod:
         """Returns the API's latest version of the pod."""
         return self._local.pod
+
+    @property
+    def local(self) -> LocalPod:
+        return self._local
 
     @property
     def uid(self) -> str:
@@ -179,6 +183,9 @@ class PodWorker:
                 self._runners[action.container].resize()
                 if not any(lacking(self._local.pod, self._local.state)):
                     self._local.event("Normal", "ResizeCompleted", "Pod resize completed")
+            case Reset():
+                self._local.state.reset()
+                self._local.changed()
             case TearDown():
                 await self._tear_down()
             case Finish():

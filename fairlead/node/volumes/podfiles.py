@@ -113,6 +113,10 @@ class PodFiles:
     def _writables(self, container: str) -> str:
         return f"{self.root}/root/{container}"
 
+    def written_by(self, container: str) -> list[str]:
+        """Returns the directories with what a container has written beside its volumes."""
+        return [self._writables(container), self._logs(container)]
+
     def volume(self, name: str) -> str:
         return f"{self.root}/volumes/{name}"
 

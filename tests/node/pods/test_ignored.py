@@ -108,6 +108,8 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "volumes": FROM_API,
     },
     "Container": {
+        "restartPolicy": f"{PLAN}::test_a_containers_policy_and_rules_go_before_the_pods",
+        "restartPolicyRules": f"{PLAN}::test_a_containers_policy_and_rules_go_before_the_pods",
         "resizePolicy": "cluster/test_limits.py::test_a_policy_says_that_a_resize_restarts_the_container",
         "name": COMMAND,
         "args": COMMAND,
@@ -191,6 +193,8 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     },
     "ContainerPort": PORTS,
     "PersistentVolumeClaimVolumeSource": CLAIM,
+    "ContainerRestartRule": f"{PLAN}::test_a_containers_policy_and_rules_go_before_the_pods",
+    "ContainerRestartRuleOnExitCodes": f"{PLAN}::test_a_containers_policy_and_rules_go_before_the_pods",
     "ContainerResizePolicy": "cluster/test_limits.py::test_a_policy_says_that_a_resize_restarts_the_container",
     "ResourceRequirements": {
         "limits": "cluster/test_limits.py::test_a_container_that_takes_more_than_its_limit_is_killed_for_it",
@@ -417,8 +421,6 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
         "spec.containers[0].securityContext.seccompProfile",
         "spec.containers[0].volumeMounts[1].mountPropagation",
         "spec.hostPID",
-        "spec.initContainers[1].restartPolicy",
-        "spec.volumes[0].emptyDir.sizeLimit",
     ]
 
 

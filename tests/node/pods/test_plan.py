@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from fairlead.node.pods.plan import (
     Decision,
     Fail,
     Finish,
+    Reset,
     SetUp,
     Start,
     Stop,
@@ -21,9 +24,10 @@ from fairlead.node.pods.plan import (
     finished,
     grace_s,
     longer,
+    restarts_all,
 )
 from fairlead.node.pods.state import ContainerState, PodState
-from tests.node.makers import NOW, exited, pod, pod_state, running
+from tests.node.makers import NOW, exit_, exited, pod, pod_state, running
 
 
 def later(seconds: float) -> Instant:
@@ -237,3 +241,46 @@ def test_a_container_added_to_debug_neither_ends_a_pod_nor_outlives_it() -> None
         Stop("main", "Stopping container main"),
         Stop("dbg", "Stopping container dbg"),
     ]
+
+
+def rule(action: str, operator: str, *values: int) -> dict[str, Any]:
+    return {"action": action, "exitCodes": {"operator": operator, "values": list(values)}}
+
+
+def ruled(policy: str, *rules: dict[str, Any]) -> Pod:
+    main = {"name": "main", "image": "x", "restartPolicy": policy, "restartPolicyRules": list(rules)}
+    return pod(containers=[main, {"name": "other", "image": "x"}], restartPolicy="Never")
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules", "code", "starts"),
+    [
+        ("Never", (), 1, False),
+        ("OnFailure", (), 0, False),
+        ("OnFailure", (), 1, True),
+        ("Always", (), 0, True),
+        ("Never", (rule("Restart", "In", 42, 43),), 43, True),
+        ("Never", (rule("Restart", "In", 42, 43),), 1, False),
+        ("Never", (rule("Restart", "NotIn", 0, 1),), 2, True),
+        ("Never", (rule("Restart", "NotIn", 0, 1),), 1, False),
+    ],
+)
+def test_a_containers_policy_and_rules_go_before_the_pods(
+    policy: str, rules: tuple[dict[str, Any], ...], code: int, starts: bool
+) -> None:
+    state = pod_state(main=exited(code), other=running())
+    assert decide(ruled(policy, *rules), state, NOW).actions == ((Start("main", 1, 10.0),) if starts else ())
+
+
+def test_a_rule_restarts_all_containers_after_the_others_were_stopped() -> None:
+    made = ruled("Never", rule("RestartAllContainers", "In", 7))
+    state = pod_state(main=exited(7), other=running())
+    assert restarts_all(made.spec.containers[0], exit_(7))
+    assert not restarts_all(made.spec.containers[0], exit_(8))
+    state.restart_all = True
+    assert decide(made, state, NOW).actions == (Stop("other", "Stopping container other"),)
+    state.containers["other"] = exited(0)
+    assert decide(made, state, NOW).actions == (Reset(),)
+    state.reset()
+    assert decide(made, state, NOW).actions == (Start("main", 1, 0.0), Start("other", 1, 0.0))
+    assert state.of("main").last == exited(7).exit

@@ -196,8 +196,7 @@ class Container(Record):
             str,
             OneOf("Always", "OnFailure", "Never"),
             Doc(
-                "Restart policy of the container in place of the pod's; Always turns an init container into a "
-                "sidecar, other values are ignored by Fairlead's nodes."
+                "Restart policy of the container in place of the pod's; Always turns an init container into a sidecar."
             ),
         ]
         | None
@@ -205,10 +204,7 @@ class Container(Record):
     restartPolicyRules: Annotated[
         list[ContainerRestartRule],
         Atomic(),
-        Doc(
-            "Rules, checked in order, that restart the container by exit code in place of `restartPolicy`; "
-            "ignored by Fairlead's nodes."
-        ),
+        Doc("Rules, checked in order, that restart the container by exit code in place of `restartPolicy`."),
     ] = []
     securityContext: (
         Annotated[

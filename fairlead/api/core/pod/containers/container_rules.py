@@ -17,13 +17,15 @@ from fairlead.api.core.pod.containers.resource_rules import resource_errors
 from fairlead.api.core.pod.containers.security import SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.rules import not_found, relative_path
-from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
+from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, not_supported, required
 
 _UNFIT_FOR_EPHEMERAL = (
     *("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules"),
     *("livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
 )
 _UNSET = EphemeralContainer()
+_MOST_RULES, _MOST_CODES = 20, 255
+_ACTIONS, _OPERATORS = ("Restart", "RestartAllContainers"), ("In", "NotIn")
 _NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
@@ -70,6 +72,30 @@ def _ephemeral_errors(container: EphemeralContainer, targets: Set[str], path: st
                 yield forbidden(f"{path}.volumeMounts[{i}].{name}", _NOT_EPHEMERAL)
 
 
+def _restart_errors(container: Container, path: str) -> Iterator[FieldError]:
+    rules = container.restartPolicyRules
+    if rules and not container.restartPolicy:
+        yield required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used")
+    if len(rules) > _MOST_RULES:
+        yield _too_many(f"{path}.restartPolicyRules", len(rules), _MOST_RULES)
+    for i, rule in enumerate(rules):
+        where = f"{path}.restartPolicyRules[{i}]"
+        if rule.action not in _ACTIONS:
+            yield not_supported(f"{where}.action", rule.action, _ACTIONS)
+        codes = rule.exitCodes
+        if codes is None:
+            yield required(f"{where}.exitCodes", "must be specified")
+            continue
+        if codes.operator not in _OPERATORS:
+            yield not_supported(f"{where}.exitCodes.operator", codes.operator, _OPERATORS)
+        if len(codes.values) > _MOST_CODES:
+            yield _too_many(f"{where}.exitCodes.values", len(codes.values), _MOST_CODES)
+
+
+def _too_many(path: str, number: int, most: int) -> FieldError:
+    return FieldError(path, "TooMany", number, f"must have at most {most} items")
+
+
 def _name_clash(container: Container, seen: set[str], path: str) -> Iterator[FieldError]:
     if container.name in seen:
         yield duplicate(f"{path}.name", container.name)
@@ -81,6 +107,7 @@ def _container_errors(container: Container, volumes: set[str], path: str) -> Ite
     image = container.image
     if image != image.strip():
         yield invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
+    yield from _restart_errors(container, path)
     yield from _port_errors(container.ports, f"{path}.ports")
     yield from env_errors(container.env, f"{path}.env")
     yield from env_from_errors(container.envFrom, f"{path}.envFrom")
