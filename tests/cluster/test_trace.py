@@ -49,7 +49,7 @@ def check_rules(cluster: Cluster, mode: str) -> None:
     assert ("*nat\n:PREROUTING ACCEPT" in raw) == (mode == "iptables")
 
 
-def check_traces(cluster: Cluster) -> None:
+def check_traces(cluster: Cluster, node_port: int) -> None:
     for sender in ("pod/client", "node/node1", "host"):
         tree = traced(cluster, sender, "svc/web", "--live")
         assert tree["agrees"], tree["differences"]
@@ -58,6 +58,10 @@ def check_traces(cluster: Cluster) -> None:
         assert tree["live"]["outcome"] == "answered"
         assert tree["live"]["agrees"], tree["live"]
         assert set(tree["live"]["rules"].values()) <= {"agree", "another port"}
+    published = traced(cluster, "host", f"127.0.0.1:{node_port}", "--live")
+    assert {end["pod"] for end in published["kernel"]} == {"default/web-1", "default/web-2"}
+    assert published["to"]["label"].endswith("(Service default/open)")
+    assert published["live"]["agrees"], published["live"]
     refused = traced(cluster, "pod/client", "svc/empty", "--live")
     assert [end["reason"] for end in refused["kernel"]] == ["Service default/empty has no endpoints for port 80"]
     assert refused["live"]["outcome"] == "refused"
@@ -76,19 +80,25 @@ def test_rules_and_traces_agree_with_real_packets_in_both_modes(who: str) -> Non
         api = cluster.access()
         for one in (pod("web-1", "web"), pod("web-2", "web"), pod("client", "client")):
             api.call("POST", PODS, one)
-        for made in (service("web", "web"), service("empty", "nothing", type="NodePort")):
-            api.call("POST", SERVICES, made)
+        made = [
+            service("web", "web"),
+            service("empty", "nothing", type="NodePort"),
+            service("open", "web", type="NodePort"),
+        ]
+        for one in made:
+            api.call("POST", SERVICES, one)
+        node_port = api.call("GET", f"{SERVICES}/open")["spec"]["ports"][0]["nodePort"]
         until("ready Pods", lambda: len(ready_pods(cluster)) == 3)
         until("both endpoints", lambda: settled(cluster, "pod/client", "svc/web"))
         check_rules(cluster, "nftables")
-        check_traces(cluster)
+        check_traces(cluster, node_port)
         settings = api.call("GET", SETTINGS)
         settings["data"]["config.conf"] = settings["data"]["config.conf"].replace("mode: nftables", "mode: iptables")
         api.call("PUT", SETTINGS, settings)
         until("iptables", lambda: {line["mode"] for line in ask(cluster, "rules")[1]} == {"iptables"})
         until("both endpoints", lambda: settled(cluster, "pod/client", "svc/web"))
         check_rules(cluster, "iptables")
-        check_traces(cluster)
+        check_traces(cluster, node_port)
 
 
 def test_a_difference_between_two_calls_and_a_foreign_change_are_shown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from fairlead.cmd.process.inspecting import Inspected, Inspector
     from fairlead.net.family import Family
     from fairlead.proxy.inspection.live import Comparison
+    from fairlead.proxy.inspection.places import Destination
     from fairlead.proxy.inspection.tracing import TraceResult
 
 _SETTLE_S, _TRIES = 0.2, 5
@@ -106,22 +108,45 @@ def _traced(inspector: Inspector, args: argparse.Namespace) -> tuple[Inspected, 
 def follow(inspected: Inspected, args: argparse.Namespace) -> TraceResult:
     from fairlead.proxy.inspection.places import PlaceError, family_for, find_destination, find_sender
     from fairlead.proxy.inspection.tracing import trace
+    from fairlead.proxy.inspection.walk import Sender
     from fairlead.proxy.inspection.world import family_of
 
     world, objects = inspected.world, inspected.objects.named(inspected.domain)
     family = _family(args.family) or family_for(args.to) or family_for(args.sender)
     try:
-        destination = find_destination(
+        destination = _published(inspected, args) or find_destination(
             args.to, objects, world, namespace=args.namespace, family=family, protocol=args.protocol
         )
         first = destination.addresses[0][0] if destination.addresses else ""
         spoken = family_of(first) if first else world.nodes[0].view.family
         sender = find_sender(args.sender, objects, world, namespace=args.namespace, family=spoken)
+        if _to_this_machine(args):
+            # The relay is in the cluster's network namespace, whatever routes this machine has.
+            sender = Sender(next(address for address in world.control if spoken.has(address)))
     except PlaceError as error:
         raise UsageError(str(error)) from error
     if world.nodes and not any(node.view.family is spoken for node in world.nodes):
         raise CommandError(f"the cluster has no {spoken.name}")
     return trace(world, sender, destination, kernel=not args.plan)
+
+
+def _to_this_machine(args: argparse.Namespace) -> bool:
+    return bool(args.sender == "host" and re.fullmatch(r"(127\.0\.0\.1|localhost):\d+", args.to))
+
+
+def _published(inspected: Inspected, args: argparse.Namespace) -> Destination | None:
+    """Returns the destination of a port that the relay publishes on this machine; None for other destinations.
+    Raises PlaceError if no Service is published there."""
+    from fairlead.cmd.wiring.inspection import relayed
+    from fairlead.proxy.inspection.places import PlaceError
+
+    if not _to_this_machine(args):
+        return None
+    port = int(args.to.rpartition(":")[2])
+    found = relayed(inspected.config, inspected.objects, port, args.protocol or "tcp")
+    if found is None:
+        raise PlaceError(f"no Service is published at port {port} of this machine: see `fairlead services`")
+    return found
 
 
 def _family(name: str) -> Family | None:

@@ -30,6 +30,7 @@ class Inspected(NamedTuple):
     world: World
     objects: ClusterObjects
     texts: Texts
+    config: ClusterConfig
     domain: str
     """The cluster's DNS domain."""
 
@@ -112,7 +113,7 @@ class Inspector:
         self._uncounted = any(text.mode == "iptables" for text in texts.values())
         objects = ask(lambda: fetch_objects(self.api, self.config))
         world = make_world(self.config, objects, texts, host=self.run.hostAddresses, nodes=nodes)
-        return Inspected(world, objects, texts, read_domain(self.paths.domain))
+        return Inspected(world, objects, texts, self.config, read_domain(self.paths.domain))
 
 
 def read_texts(run: Run, nodes: Iterable[str], config: ClusterConfig) -> Texts:

@@ -20,7 +20,7 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.loadbalancer.announcer.plan import announcers, desired_addresses, may_announce
 from fairlead.net.family import of_name
 from fairlead.proxy.inspection.owners import Owners, by_service
-from fairlead.proxy.inspection.places import Objects
+from fairlead.proxy.inspection.places import Destination, Objects
 from fairlead.proxy.inspection.planned import plan_rules
 from fairlead.proxy.inspection.ruleset import NodeText, parse_rules
 from fairlead.proxy.inspection.world import NodeRules, World
@@ -29,6 +29,7 @@ from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
 from fairlead.proxy.settings.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
 from fairlead.proxy.sync.modes import cluster_pods
 from fairlead.proxy.sync.setup import set_up
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ _LISTS: dict[str, tuple[str, Any]] = {
     "nodes": ("/api/v1/nodes", Node),
     "ranges": ("/apis/networking.k8s.io/v1/servicecidrs", ServiceCIDR),
 }
+_RELAYED = "the relay accepts the connection on this machine and makes another one, as follows"
 _SETTINGS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 
 OBJECT_PATHS = (*(path for path, _ in _LISTS.values()), _SETTINGS)
@@ -112,6 +114,26 @@ def make_world(
         control=tuple(gateways),
         host=tuple(host) or tuple(gateways),
     )
+
+
+def relayed(config: ClusterConfig, objects: ClusterObjects, port: int, protocol: str) -> Destination | None:
+    """Returns the addresses that the relay connects to for a port of the host's 127.0.0.1; None if no Service has the
+    port there."""
+    from fairlead.relay.plan import parse_urls, published_ports, targets
+
+    network = config.network()
+    nodes = {name: tuple(map(str, network.node_ips(index))) for index, name in enumerate(config.node_names, 1)}
+    for key, service in sorted(objects.services.items()):
+        urls = parse_urls(service.metadata.annotations.get(HOST_URLS_ANNOTATION, ""))
+        routes = published_ports(service, objects.slices.get(key, ()), networks=(*network.fabrics, *network.balancers))
+        for published, route in routes.items():
+            own = urls.get(f"{published.port}/{published.protocol}") if published.service else published.port
+            if (own, published.protocol.lower()) != (port, protocol):
+                continue
+            turns = 1 if route.always_same else len(route.nodes) or len(nodes)
+            first = {targets(route, published.port, nodes=nodes, turn=turn, tries=1)[0] for turn in range(turns)}
+            return Destination(f"127.0.0.1:{port} (Service {key})", tuple(sorted(first)), protocol, _RELAYED)
+    return None
 
 
 def families(config: ClusterConfig) -> tuple[str, ...]:
