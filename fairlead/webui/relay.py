@@ -1,8 +1,9 @@
 """Relays the browser's connections from a loopback port to the API server, whose certificate browsers do not trust.
 
 What must stay true: the relay adds no credentials, so that other programs that reach its port gain nothing. It accepts
-connections only for its own address and from its own pages: a foreign `Host` is DNS rebinding, a foreign `Origin` is
-another site. The head of a connection's first request is checked here; the server checks each request of a session.
+connections only of its own user, for its own address and from its own pages: a foreign `Host` is DNS rebinding, a
+foreign `Origin` is another site. The head of a connection's first request is checked here; the server checks each
+request of a session. Other users could otherwise read a one-time token in the command line of the browser's start.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from fairlead.base.dataclass import dataclass
 
 HOST = "127.0.0.1"
+_SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _MOST_HEAD = 32 << 10
 _PIECE = 64 << 10
 _HEAD_S = 10.0
@@ -43,6 +46,9 @@ class Refusal:
         return f"{head}\r\nConnection: close\r\n\r\n".encode() + body
 
 
+_FOREIGN = Refusal(
+    "403 Forbidden", "this port serves only the user who called `fairlead ui`; for others: fairlead ui --any-user"
+)
 _TOO_LARGE = Refusal("431 Request Header Fields Too Large", "the head of the request is too large")
 _NO_SERVER = Refusal("502 Bad Gateway", "the API server does not answer; is the cluster running?")
 
@@ -58,6 +64,18 @@ def check_head(head: bytes, port: int) -> Refusal | None:
     return None
 
 
+def owner(sockets: str, *, port: int, peer: int) -> int | None:
+    """Returns the user id of the client's end of a loopback connection to `port`, from the lines of `/proc/net/tcp` and
+    `tcp6` (proc(5)); None if the client is in another network namespace."""
+    # 127.0.0.1 in the byte order of most machines; in `tcp6` it is the end of ::ffff:127.0.0.1.
+    wanted = (f"0100007F:{peer:04X}", f"0100007F:{port:04X}")
+    for line in sockets.splitlines():
+        fields = line.split()
+        if len(fields) > 7 and (fields[1][-13:], fields[2][-13:]) == wanted:
+            return int(fields[7])
+    return None
+
+
 def _values(head: bytes, name: bytes) -> Iterator[str]:
     for line in head.split(b"\r\n")[1:]:
         key, _, value = line.partition(b":")
@@ -66,11 +84,13 @@ def _values(head: bytes, name: bytes) -> Iterator[str]:
 
 
 class Relay:
-    """Listens on 127.0.0.1 as soon as it is made. `port` 0: any free one."""
+    """Listens on 127.0.0.1 as soon as it is made. `port` 0: any free one. `users`: ids of the users who may connect;
+    None: all."""
 
-    def __init__(self, target: Target, *, port: int = 0) -> None:
+    def __init__(self, target: Target, *, users: Collection[int] | None, port: int = 0) -> None:
         """Raises OSError if the port is taken."""
         self._target = target
+        self._users = users
         self._socket = socket.create_server((HOST, port))
         self.port = int(self._socket.getsockname()[1])
 
@@ -97,7 +117,8 @@ class Relay:
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return await _refuse(writer, _TOO_LARGE)
-        if (refusal := check_head(head, self.port)) is not None:
+        refusal = check_head(head, self.port) or self._check_user(writer)
+        if refusal is not None:
             return await _refuse(writer, refusal)
         target = self._target
         try:
@@ -113,6 +134,14 @@ class Relay:
         finally:
             await _close(to_server)
         return None
+
+    def _check_user(self, writer: asyncio.StreamWriter) -> Refusal | None:
+        if self._users is None:
+            return None
+        peer = writer.get_extra_info("peername")[1]
+        sockets = "".join(table.read_text(encoding="ascii") for table in _SOCKETS if table.exists())
+        uid = owner(sockets, port=self.port, peer=peer)
+        return None if uid is None or uid in self._users else _FOREIGN
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

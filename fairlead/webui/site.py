@@ -123,6 +123,9 @@ class Site:
             if redeemed is None:
                 raise StatusError(401, "Unauthorized", "the token is unknown, was used or is older than a minute")
             user = redeemed
+        for earlier in self._sessions.of_cookies(cookies_in(headers)):
+            if earlier.origin == origin:
+                self._sessions.end(earlier)
         login = self._sessions.begin(user, origin, seconds=seconds)
         response = _json({"key": login.key, "user": user.name})
         response.headers["Set-Cookie"] = _cookie(login, seconds)

@@ -150,6 +150,16 @@ async def test_logging_out_ends_the_session(at: Served) -> None:
 
 
 @story
+async def test_a_new_login_of_a_browser_ends_its_earlier_session(at: Served) -> None:
+    earlier, other = at.login(), at.login()
+    token = at.sessions.make_token(ADMIN)
+    headers = {"origin": at.origin, "cookie": f"{earlier.cookie_name}={earlier.cookie}"}
+    assert (await at.ask("POST", "/ui/session", json={"token": token}, headers=headers))[0] == 200
+    assert (await at.ask("GET", "/ui/session", login=earlier))[0] == 401
+    assert (await at.ask("GET", "/ui/session", login=other))[0] == 200
+
+
+@story
 async def test_unsupported_methods_and_files_have_their_own_errors(at: Served) -> None:
     login = at.login()
     assert (await at.ask("PUT", "/ui/session", login=login))[0] == 405

@@ -9,6 +9,7 @@ import signal
 import ssl
 import sys
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -37,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="show the page as the user of this kubeconfig (default: as the administrator of the cluster)",
     )
+    parser.add_argument(
+        "--any-user", action="store_true", help="also serve browsers of other users of this machine, who need the URL"
+    )
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: its current context)")
     parser.epilog = (
         "The URL holds a token that works once, within a minute. Press Enter for another URL, Ctrl-C to end."
@@ -50,16 +54,26 @@ def run(args: argparse.Namespace) -> int:
     if args.context and not args.kubeconfig:
         raise UsageError("--context needs --kubeconfig")
     access, anonymous = _accesses(args)
-    return asyncio.run(_serve(access, _target(anonymous), port, open_browser=not args.only_print and _has_desktop()))
+    relay = _listen(_target(anonymous), port, None if args.any_user else _users(os.environ))
+    return asyncio.run(_serve(access, relay, open_browser=not args.only_print and _has_desktop()))
 
 
-async def _serve(access: Access, target: Target, port: int, *, open_browser: bool) -> int:
+def _listen(target: Target, port: int, users: frozenset[int] | None) -> Relay:
+    """Raises CommandError."""
     from fairlead.webui.relay import Relay
 
     try:
-        relay = Relay(target, port=port)
+        return Relay(target, users=users, port=port)
     except OSError as e:
         raise CommandError(f"cannot listen on 127.0.0.1:{port}: {e.strerror}") from e
+
+
+def _users(environment: Mapping[str, str]) -> frozenset[int]:
+    """Returns the user, root, and the user who became root by sudo: the browser is that user's."""
+    return frozenset({0, os.getuid(), *(int(uid) for uid in [environment.get("SUDO_UID", "")] if uid.isdecimal())})
+
+
+async def _serve(access: Access, relay: Relay, *, open_browser: bool) -> int:
     url = await _new_url(access, relay)
     print(url, flush=True)
     if open_browser:
