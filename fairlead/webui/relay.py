@@ -1,7 +1,7 @@
 """Relays the browser's connections from a loopback port to the API server, whose certificate browsers do not trust.
 
 What must stay true: the relay adds no credentials, so that other programs that reach its port gain nothing. It accepts
-connections only of its own user, for its own address and from its own pages: a foreign `Host` is DNS rebinding, a
+connections only of its user, for its address and from its pages: a foreign `Host` is DNS rebinding, a
 foreign `Origin` is another site. The head of a connection's first request is checked here; the server checks each
 request of a session. Other users could otherwise read a one-time token in the command line of the browser's start.
 """
