@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -32,11 +33,19 @@ def prune(store: ImageStore, *, in_use: Collection[str] = ()) -> int:
 
 def in_use(clusters: str) -> set[str]:
     """Returns the layers that containers of all clusters have; `clusters` is the folder with the clusters' states."""
-    return {
-        f"sha256:{Path(line).parent.name}"
-        for file in Path(clusters).glob("*/nodes/*/pods/*/root/*/*/layers")
-        for line in file.read_text(encoding="utf-8").splitlines()
-    }
+    return {f"sha256:{path.parent.name}" for path in _paths_in_use(clusters)}
+
+
+def prune_host_layers(folder: Path, clusters: str) -> None:
+    """Removes the layers that host images had at earlier states of this machine; `folder` has all of them."""
+    used = _paths_in_use(clusters)
+    for layer in [path for path in folder.glob("*") if path.is_dir() and path not in used]:
+        shutil.rmtree(layer, ignore_errors=True)
+
+
+def _paths_in_use(clusters: str) -> set[Path]:
+    files = Path(clusters).glob("*/nodes/*/pods/*/root/*/*/layers")
+    return {Path(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()}
 
 
 def drop_unneeded(store: ImageStore, digests: Iterable[str]) -> None:

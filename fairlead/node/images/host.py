@@ -168,6 +168,7 @@ class HostImages:
             files=texts,
             listens=entry.listens,
             expose=(os.path.realpath(sys.base_prefix), os.path.dirname(script)),
+            builtin=not entry.like,
             names_pod=True,
         )
 

@@ -26,7 +26,7 @@ _OPAQUE = "user.overlay.opaque"
 _EMPTY = {"/var/tmp": 0o1777, "/var/log": 0o755}
 """Directories that hide the host's, with their modes."""
 _TOP = ("etc", "opt", "srv", "usr", "var", "bin", "sbin", "lib", "lib64")
-_DEPTH = {"/etc": 3, "/opt": 1, "/srv": 2, "/usr": 2, "/usr/local": 3, "/usr/share/nginx": 1, "/var": 3}
+_DEPTH = {"/etc": 2, "/opt": 1, "/srv": 1, "/usr": 1, "/usr/local": 3, "/usr/share/nginx": 1, "/var": 3}
 """The levels of directories that the layer has below a directory of the host."""
 _FORM = 1
 """Counts the changes of this module that make older layers useless."""
@@ -151,8 +151,9 @@ def _applets(busybox: str) -> Sequence[str]:
 
 def _write(plan: _Plan, layer: str) -> None:
     for path, mode in sorted(plan.folders.items()):
-        os.mkdir(layer + path)
-        os.chmod(layer + path, mode | 0o700)
+        os.mkdir(layer + path, mode | 0o700)
+        if mode & 0o1022:  # beyond the umask
+            os.chmod(layer + path, mode | 0o700)
     for path, mode in _EMPTY.items():
         os.mkdir(layer + path)
         os.chmod(layer + path, mode)

@@ -110,3 +110,16 @@ def test_the_layers_of_pods_survive_a_prune(tmp_path: Path, capsys: pytest.Captu
     (folder / "layers").write_text(layer["path"] + "\n")
     out(capsys, "prune", "--all")
     assert Path(layer["path"]).is_dir()
+
+
+def test_a_layer_of_host_images_survives_a_prune_as_long_as_a_container_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = tmp_path / "fairlead/.images/host"
+    for name in ("used", "old"):
+        (layers / name / "etc").mkdir(parents=True)
+    folder = tmp_path / "fairlead/c/nodes/node1/pods/p/root/main/0"
+    folder.mkdir(parents=True)
+    (folder / "layers").write_text(f"{layers}/used\n")
+    out(capsys, "prune")
+    assert [path.name for path in layers.iterdir()] == ["used"]
