@@ -22,9 +22,9 @@ from fairlead.scheduler.explain import with_preemption
 from fairlead.scheduler.plan import Unschedulable, choose, rejection_of
 from fairlead.scheduler.plugins import PLUGINS
 from fairlead.scheduler.preemption.plan import NoPreemption, preempt
+from tests.scheduler.random_worlds import Dice, Tree
 
 from .apiserver import Served
-from .random_worlds import Dice, Tree
 from .test_upstream_components import running
 
 PROGRAM = "FAIRLEAD_TEST_KUBE_SCHEDULER"
