@@ -11,6 +11,7 @@ from typing import Any
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.endpoints.kind import ENDPOINTS, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort, ServiceSpec
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, Endpoint, EndpointConditions, EndpointSlice
 from fairlead.api.discovery.endpointslice.kind import EndpointPort as SlicePort
@@ -40,6 +41,8 @@ class Bootstrap:
         self._resources = resources
         self._creator = creator
         self._updater = updater
+        self._new = False
+        """The cluster is still without objects, and so without webhooks, policies and quotas."""
 
     async def run(self, settings: ApiSettings, service_address: str) -> None:
         """Restores deleted objects at intervals, as upstream does. Runs until cancelled."""
@@ -49,15 +52,19 @@ class Bootstrap:
 
     async def ensure(self, settings: ApiSettings, service_address: str) -> None:
         """Creates the missing objects and updates the endpoints of the Service `kubernetes`. Raises StatusError."""
-        for resource in self._resources:
-            for obj in resource.kind.initial():
-                await self._ensure_object(resource.kind, obj)
+        self._new = not self._resources.of(NAMESPACE).cache
+        # The writes of a step are made at once, so that the store commits them together.
+        initial = [(resource.kind, obj) for resource in self._resources for obj in resource.kind.initial()]
+        await asyncio.gather(*(self._ensure_object(kind, obj) for kind, obj in initial))
         await self._ensure_range(settings)
-        await self._ensure_object(SERVICE, _service(service_address, settings.advertise_port))
-        await self._ensure_object(ENDPOINTS, _endpoints(settings), renew=True)
-        await self._ensure_object(ENDPOINT_SLICE, _slice(settings), renew=True)
+        own = [
+            self._ensure_object(SERVICE, _service(service_address, settings.advertise_port)),
+            self._ensure_object(ENDPOINTS, _endpoints(settings), renew=True),
+            self._ensure_object(ENDPOINT_SLICE, _slice(settings), renew=True),
+        ]
         if settings.ca_pem:
-            await self._ensure_object(CONFIG_MAP, _authentication(settings), renew=True)
+            own.append(self._ensure_object(CONFIG_MAP, _authentication(settings), renew=True))
+        await asyncio.gather(*own)
 
     async def _ensure_range(self, settings: ApiSettings) -> None:
         """Creates the ServiceCIDR `kubernetes`. If it has a single family and a second one is configured, adds the
@@ -80,7 +87,9 @@ class Bootstrap:
         meta = desired.metadata
         target = Target(self._resources.of(kind), meta.namespace, meta.name)
         entry = target.resource.cache.get(target.resource.key(meta.namespace, meta.name))
-        if entry is None:
+        if entry is None and self._new:
+            await self._creator.insert_own(target, desired, internal())
+        elif entry is None:
             await self._creator.insert(Target(target.resource, meta.namespace), desired, WriteOptions(), internal())
         elif renew:
 
