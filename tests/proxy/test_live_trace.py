@@ -103,6 +103,7 @@ def _sent(family: Family, kind: Kind, case: Case, probe: Probe) -> tuple[bool, l
 
 
 @pytest.mark.kernel
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [needing(NFTABLES), needing(IPTABLES)])
 @pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
 @pytest.mark.parametrize(
@@ -140,6 +141,7 @@ def _remembered(kind: Kind) -> list[list[tuple[str, float]]]:
 
 
 @pytest.mark.kernel
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [needing(NFTABLES), needing(IPTABLES)])
 def test_a_trace_knows_the_clients_that_a_sticky_service_remembers(kind: Kind) -> None:
     before, answered, after, again = in_sandbox(partial(_remembered, kind))

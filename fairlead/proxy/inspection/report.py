@@ -101,20 +101,28 @@ def _hop(hop: Hop, world: World) -> Iterator[str]:
     yield f"  {hop.node} ({hop.mode}): {packet.source} -> {_join(packet.target, packet.port)}, {by}"
     if not hop.steps:
         yield "    no rule concerns the packet"
-    for step in hop.steps:
-        yield from _step(step, hop, world)
+    for step, after in zip(hop.steps, [*hop.steps[1:], None], strict=True):
+        yield from _step(step, hop, world, idle=_is_idle(step, after))
 
 
-def _step(step: Step, hop: Hop, world: World) -> Iterator[str]:
-    mark = "✓" if step.matched else "·"
+def _is_idle(step: Step, after: Step | None) -> bool:
+    """Returns whether the step led to a chain in which nothing happened."""
+    verb, _, chain = step.effects[-1].partition(" ") if step.effects else ("", "", "")
+    return verb in ("jump", "goto") and (after is None or after.chain != chain)
+
+
+def _step(step: Step, hop: Hop, world: World, *, idle: bool) -> Iterator[str]:
+    mark = "✓" if step.matched and not idle else "·"
     words = step_words(step, world, hop)
     table = f"{step.table} " if hop.mode == "iptables" else ""
+    if idle:
+        words = f"{words}: no rule of {step.effects[-1].partition(' ')[2]} matches"
     yield f"    {mark} {step.hook:<11} {table}{step.chain}[{step.position}]  {words}"
-    if step.matched:
+    if step.matched and not idle:
         yield f"        {step.rule}"
     for one in step.lookups:
         yield f"        {_lookup(one)}"
-    if step.matched and step.effects:
+    if step.matched and step.effects and not idle:
         yield f"        => {', '.join(step.effects)}"
 
 
