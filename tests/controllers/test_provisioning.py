@@ -145,6 +145,16 @@ def test_only_directories_of_the_provisioner_are_removed_and_a_missing_one_is_no
             asyncio.run(directories.remove(name))
 
 
+def test_leftovers_are_removed_only_if_they_are_empty_and_unknown(tmp_path: Path) -> None:
+    directories = HostDirectories(str(tmp_path / "volumes"))
+    asyncio.run(directories.remove_empty(()))
+    for name in ("known", "empty", "full"):
+        asyncio.run(directories.make(name))
+    (tmp_path / "volumes/full/data").write_text("")
+    asyncio.run(directories.remove_empty({"known"}))
+    assert sorted(path.name for path in (tmp_path / "volumes").iterdir()) == ["full", "known"]
+
+
 class _Story:
     """A world with a provisioner whose directories are names."""
 
@@ -196,6 +206,16 @@ def test_a_claim_gets_a_directory_and_its_deletion_removes_it() -> None:
                 break
             await asyncio.sleep(0.1)
         assert directories.names == set()
+
+    _Story(story).run()
+
+
+def test_a_directory_whose_claim_went_while_no_provisioner_ran_is_removed() -> None:
+    async def story(world: World, directories: MemoryDirectories) -> None:
+        directories.names.add("pvc-gone_default_gone")
+        await world.client.create(PERSISTENT_VOLUME_CLAIM, claim(storage_class="standard"))
+        bound = await _claim_in(world, "Bound")
+        assert directories.names == {f"pvc-{bound.metadata.uid}_default_data"}
 
     _Story(story).run()
 

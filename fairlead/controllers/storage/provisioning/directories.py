@@ -7,8 +7,10 @@ user of the host gets there, since the cluster's folder is private.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+from collections.abc import Collection
 from typing import Protocol
 
 _MODE = 0o777
@@ -29,6 +31,10 @@ class Directories(Protocol):
         """Removes the directory with all it contains, if it exists."""
         ...
 
+    async def remove_empty(self, keep: Collection[str]) -> None:
+        """Removes empty directories, but those of the names in `keep`."""
+        ...
+
 
 class HostDirectories:
     """Directories below one on the host. Threads do the work, since the removal of many files takes long."""
@@ -44,6 +50,15 @@ class HostDirectories:
 
     async def remove(self, name: str) -> None:
         await asyncio.to_thread(self._remove, name)
+
+    async def remove_empty(self, keep: Collection[str]) -> None:
+        await asyncio.to_thread(self._remove_empty, keep)
+
+    def _remove_empty(self, keep: Collection[str]) -> None:
+        names = os.listdir(self._root) if os.path.isdir(self._root) else []
+        for name in set(names) - set(keep):
+            with contextlib.suppress(OSError):  # ENOTEMPTY: its data stay
+                os.rmdir(self.path(name))
 
     def _make(self, name: str) -> None:
         path = self.path(name)
@@ -84,3 +99,6 @@ class MemoryDirectories:
         if self.problem is not None:
             raise self.problem
         self.names.discard(name)
+
+    async def remove_empty(self, keep: Collection[str]) -> None:
+        self.names &= set(keep)

@@ -33,6 +33,7 @@ class _Provisioning:
         self._applier = context.applier(PROVISIONER, account=_ACCOUNT)
         self._directories = directories
         self._caches: StorageCaches | None = None
+        self._tidy = False
         self.controller = Controller("provisioner", context.queue(), self._sync)
         on_first_claim_or_volume(context, self._start)
 
@@ -59,12 +60,24 @@ class _Provisioning:
         if self._caches is None:
             return None
         await self._caches.wait_synced()
+        if not self._tidy:
+            self._tidy = True
+            await self._remove_leftovers(self._caches)
         what, _, name = key.partition(" ")
         if what == "claim":
             claim = self._caches.claims.get(name)
             return await self._provision(self._caches, claim) if claim is not None else None
         volume = self._caches.volumes.get(name)
         return await self._delete(volume) if volume is not None else None
+
+    async def _remove_leftovers(self, caches: StorageCaches) -> None:
+        """Removes the empty directories of claims that were deleted before they had a volume, while no provisioner
+        ran."""
+        from fairlead.controllers.storage.provisioning import plan
+
+        claims = {plan.directory_name(claim) for claim in caches.claims.items.values()}
+        volumes = {plan.directory_of(v) for v in caches.volumes.items.values() if v.spec.hostPath is not None}
+        await self._directories.remove_empty(claims | volumes)
 
     async def _provision(self, caches: StorageCaches, claim: PersistentVolumeClaim) -> float | None:
         from fairlead.controllers.storage.provisioning import plan
