@@ -45,6 +45,7 @@ class LocalPod:
             allocatable=deps.allocatable,
             masked=deps.settings.hide,
             directories=deps.settings.volumes_dir,
+            others=lambda: deps.pods.items.values(),
         )
         self.volumes_ready = False
         """True after the volumes have been set up. A restarted agent sets them up when it needs them."""

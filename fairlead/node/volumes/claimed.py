@@ -6,6 +6,7 @@ Source of the texts: upstream's kubelet. Imported for pods with claims only.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
@@ -22,8 +23,11 @@ from fairlead.node.volumes.plugin import VolumePlugin
 from fairlead.node.volumes.plugins.hostpath import HOST_PATH_VOLUME
 from fairlead.node.volumes.plugins.persistent import DIRECTORY_VOLUME, LOCAL_VOLUME
 from fairlead.runtime.client import Client
-from fairlead.storage.podclaims import PodClaim, is_for_pod
+from fairlead.storage.podclaims import PodClaim, claims_of, is_for_pod
 from fairlead.storage.wellknown import PROVISIONED_BY, PROVISIONER
+
+_ALONE = "ReadWriteOncePod"
+_IN_USE = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
 
 
 class ClaimProblem(VolumeProblem):
@@ -42,9 +46,11 @@ class ClaimedVolume:
     read_only: bool
 
 
-async def fetch_claimed(client: Client, pod: Pod, found: PodClaim, *, directories: str) -> ClaimedVolume:
-    """Returns the volume of one of the pod's claims. Raises ClaimProblem, ConnectionError, and StatusError but for 404
-    and 403: a node may read a claim only after it knows of the pod."""
+async def fetch_claimed(
+    client: Client, pod: Pod, found: PodClaim, *, directories: str, others: Iterable[Pod] = ()
+) -> ClaimedVolume:
+    """Returns the volume of one of the pod's claims. `others` are the pods of the node. Raises VolumeProblem,
+    ConnectionError, and StatusError but for 404 and 403: a node may read a claim only after it knows of the pod."""
     namespace = pod.metadata.namespace
     try:
         claim = await _claim(client, pod, found)
@@ -56,7 +62,24 @@ async def fetch_claimed(client: Client, pod: Pod, found: PodClaim, *, directorie
         about = f"unmounted volumes=[{found.volume}], unattached volumes=[], failed to process volumes=[{found.volume}]"
         text = f"error processing PVC {namespace}/{found.claim}: {error}"
         raise ClaimProblem(f"Unable to attach or mount volumes: {about}: {text}") from error
+    if _ALONE in claim.spec.accessModes and any(_comes_first(other, pod, found.claim) for other in others):
+        raise VolumeProblem(f'MountVolume.SetUp failed for volume "{volume.metadata.name}" : {_IN_USE}')
     return ClaimedVolume(volume.metadata.name, found.claim, plugin, source, found.read_only)
+
+
+def _comes_first(other: Pod, pod: Pod, claim: str) -> bool:
+    """Returns whether the other pod has the claim, or is to get it before this one: the one that runs, then the
+    older. The scheduler prevents that two pods ask for it, unless they name their node."""
+    meta = other.metadata
+    if meta.uid == pod.metadata.uid or meta.namespace != pod.metadata.namespace:
+        return False
+    if other.status.phase in ("Succeeded", "Failed") or not any(found.claim == claim for found in claims_of(other)):
+        return False
+    return _rank(other) < _rank(pod)
+
+
+def _rank(pod: Pod) -> tuple[bool, str, str]:
+    return pod.status.phase != "Running", pod.metadata.creationTimestamp or "", pod.metadata.name
 
 
 def _containers(pod: Pod) -> tuple[Container, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,6 +88,7 @@ class PodVolumes:
         allocatable: Mapping[str, str],
         masked: Sequence[str],
         directories: str = "",
+        others: Callable[[], Iterable[Pod]] = tuple,
     ) -> None:
         self.data = ConfigData()
         self._files = files
@@ -97,6 +98,8 @@ class PodVolumes:
         self._allocatable = allocatable
         self._masked = masked
         self._directories = directories
+        self._others = others
+        """Returns the pods of the node, this one too."""
         self._claimed: dict[str, ClaimedVolume | VolumeProblem] = {}
         """The volumes of claims by the volume's name in the pod, or why they cannot be mounted."""
         self._tokens: dict[RequestedToken, IssuedToken] = {}
@@ -125,7 +128,9 @@ class PodVolumes:
         if found.volume in self._roots:
             return  # a mounted volume stays as it is
         try:
-            self._claimed[found.volume] = await fetch_claimed(self._client, pod, found, directories=self._directories)
+            self._claimed[found.volume] = await fetch_claimed(
+                self._client, pod, found, directories=self._directories, others=self._others()
+            )
         except VolumeProblem as error:
             self._claimed[found.volume] = error
 

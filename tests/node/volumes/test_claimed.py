@@ -48,12 +48,20 @@ class Node:
         self.root = tmp_path
         self.client = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
         self._clock = clock
+        self.pods: list[Pod] = []
         (tmp_path / "volumes").mkdir(exist_ok=True)
 
-    async def add_claim(self, *, phase: str = "Bound", volume: str = "pv", **meta: Any) -> PersistentVolumeClaim:
+    async def add_claim(
+        self,
+        *,
+        phase: str = "Bound",
+        volume: str = "pv",
+        modes: tuple[str, ...] = ("ReadWriteOnce",),
+        **meta: Any,
+    ) -> PersistentVolumeClaim:
         tree = {
             "metadata": {"name": "data", "namespace": "ns"} | meta,
-            "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": volume},
+            "spec": {"accessModes": list(modes), "volumeName": volume},
             "status": {"phase": phase},
         }
         made = await self.client.create(PERSISTENT_VOLUME_CLAIM, msgspec.convert(tree, PersistentVolumeClaim))
@@ -74,6 +82,7 @@ class Node:
             allocatable={},
             masked=(str(self.root),),
             directories=f"{self.root}/volumes",
+            others=lambda: self.pods,
         )
         await volumes.fetch(p)
         volumes.set_up(p)
@@ -228,6 +237,28 @@ def test_a_directory_is_not_mapped_as_a_device(tmp_path: Path) -> None:
         p.spec.containers[0].volumeDevices = [VolumeDevice(name="v", devicePath="/dev/v")]
         why = "volume v has volumeMode Filesystem, but is specified in volumeDevices"
         assert (await node.problem(p)).endswith(why)
+
+    asyncio.run(story())
+
+
+def test_a_claim_for_one_pod_goes_to_the_pod_that_runs_and_then_to_the_older(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Node(tmp_path)
+        claim = await node.add_claim(modes=("ReadWriteOncePod",))
+        (tmp_path / "volumes/x").mkdir()
+        await node.add_volume(claim.metadata.uid, hostPath={"path": f"{tmp_path}/volumes/x", "type": ""})
+        old, new = pod_with(claimed()), pod_with(claimed())
+        old.metadata.name, old.metadata.uid, old.metadata.creationTimestamp = "old", "u-old", "2026-01-01T00:00:00Z"
+        new.metadata.creationTimestamp = "2026-01-01T00:00:09Z"
+        text = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+        node.pods = [old, new]
+        assert await node.problem(new) == f'MountVolume.SetUp failed for volume "pv" : {text}'
+        await node.mount(old)
+        new.status.phase = "Running"
+        await node.mount(new)
+        assert text in await node.problem(old)
+        new.status.phase = "Succeeded"
+        await node.mount(old)
 
     asyncio.run(story())
 
