@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from fairlead.apiserver.connect.fetching import fetch
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.model import Forward, Upgrade, User
 from fairlead.apiserver.requestinfo import request_info
@@ -19,12 +20,14 @@ class LocalTransport:
         self._user = user
 
     async def request(self, request: Request) -> Response:
-        """Returns the response; a stream is read to its end. Raises ConnectionError for an upgrade or a proxied
-        request."""
+        """Returns the response, also that of an extension server; a stream is read to its end. Raises ConnectionError
+        for an upgrade or a request to a pod or node."""
         info = request_info(request.method, request.path, request.query)
         outcome = await self._core.handle(request, info, self._user)
         if isinstance(outcome, Response):
             return outcome
+        if isinstance(outcome, Forward) and outcome.tls is not None:
+            return await fetch(outcome, request)
         if isinstance(outcome, Upgrade | Forward):
             raise ConnectionError("a WebSocket or proxied request needs a real connection")
         pieces: list[bytes] = []

@@ -318,6 +318,21 @@ async def hanging(api: Api, url: str, session: aiohttp.ClientSession, extension:
         waiting.cancel()
 
 
+async def inside(api: Api, url: str, session: aiohttp.ClientSession, extension: Extension) -> None:
+    await condition(api, until="Passed")
+    seen = await api.ok("GET", f"{ROOT}/namespaces/default/flunders", query={"labelSelector": "a=b,c in (d)"})
+    assert seen["path"] == f"{ROOT}/namespaces/default/flunders?labelSelector=a%3Db,c+in+(d)"
+    user = dict(seen["headers"])["X-Remote-User"]
+    assert user == api.user.name
+    await api.ok("DELETE", f"{SLICES}/web-1")
+    refused = await api.call("GET", f"{ROOT}/flunders")
+    assert refused.status == 503
+
+
+def test_components_in_the_process_of_the_api_server_reach_the_extension_server_too() -> None:
+    extended(inside)
+
+
 def test_a_request_that_hangs_delays_no_other() -> None:
     extended(hanging)
 
