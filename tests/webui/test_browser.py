@@ -297,6 +297,8 @@ def test_dns_queries_are_shown_while_their_log_is_on(stage: Stage) -> None:
 
     until("the query", asked)
     page.get_by_text(f"default/{pod}").first.wait_for()
+    page.get_by_text("NOERROR").first.wait_for()
+    page.get_by_text("NXDOMAIN").first.wait_for()
     stage.tab.shot("dns-queries")
     page.get_by_role("button", name="Stop the log of queries").click()
     page.get_by_role("button", name="Start the log of queries").wait_for()
@@ -308,10 +310,24 @@ def run_in(stage: Stage, pod: str, command: str) -> None:
 
 
 def test_latencies_of_slices_dns_and_requests_are_plotted(stage: Stage) -> None:
+    pod = stage.pod()
+    run_in(stage, pod, "getent hosts web.default.svc.cluster.local")
     page = stage.tab.show("latency")
     for title in ("slice change to kernel", "rules written", "DNS answer", "slice change to DNS"):
         page.get_by_role("img", name=title).wait_for()
-    page.get_by_text(re.compile(r"Since the start: \d+ times, p50 [\d.]+ (µs|ms|s)")).first.wait_for()
+    for title in ("slice change to kernel", "rules written", "DNS answer"):
+        figure = page.locator("section", has=page.get_by_role("img", name=title))
+        figure.get_by_text(re.compile(r"Since the start: [1-9]\d* times, p50 [\d.]+ (µs|ms|s)")).wait_for()
+    url = stage.url()
+
+    def plotted() -> bool:
+        with urllib.request.urlopen(url) as answer:
+            answer.read()
+        shown = page.locator("section", has=page.get_by_role("img", name="default/web-"))
+        return bool(shown.count() and re.search(r"[1-9]\d* connections tracked", shown.first.inner_text()))
+
+    until("the requests of a Pod", plotted)
+    stage.tab.shot("latency-requests")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.webui.browser import chromium
 
 pytestmark = pytest.mark.slow
 FILES = read_all()
+PROGRAMS = ("app.js", "login.js")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,12 @@ def screen(page: Any, *pieces: str, columns: int = 10, rows: int = 4) -> dict[st
 )
 def test_a_terminal_shows_what_the_escapes_say(page: Any, text: str, shown: str) -> None:
     assert screen(page, text)["text"] == shown
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FILES if name.endswith(".js") and name not in PROGRAMS))
+def test_every_module_loads_and_shows_nothing_by_itself(page: Any, name: str) -> None:
+    assert call(page, name.removesuffix(".js"), "return Object.keys(m).length;") > 0
+    assert page.locator("main").inner_html() == ""
 
 
 @pytest.mark.parametrize("cut", range(1, 12))

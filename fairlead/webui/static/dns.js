@@ -8,6 +8,7 @@ import { Table } from "/ui/table.js";
 const SETTINGS = "/api/v1/namespaces/kube-system/configmaps/fairlead-dns";
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns";
 const MOST = 2000;
+const CODES = { 0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED" }; // RFC 1035, 4.1.1
 
 // Returns a query from a line of the log, or null.
 export function parse(line) {
@@ -27,8 +28,8 @@ export async function show(root, { scope }) {
     { title: "Client", width: "1.6fr", cell: (row) => pods.get(row.client) ?? row.client },
     { title: "Name", width: "2.6fr", cell: (row) => h("a", { href: "#/dns" }, row.name) },
     { title: "Type", width: "4rem", cell: (row) => row.type },
-    { title: "Answer", width: "6rem", cell: (row) => h("span", { class: row.rcode === "0" || row.rcode === "NOERROR" ? "good" : "bad" }, row.rcode === "0" ? "NOERROR" : row.rcode) },
-    { title: "Time taken", width: "6rem", wide: true, cell: (row) => `${row.ms} ms` },
+    { title: "Answer", width: "6rem", cell: (row) => h("span", { class: row.rcode === "0" ? "good" : "bad" }, CODES[row.rcode] ?? row.rcode) },
+    { title: "Took", width: "6rem", wide: true, cell: (row) => `${row.ms} ms` },
     { title: "Protocol", width: "5rem", wide: true, cell: (row) => row.proto },
   ], { empty: "No queries yet." });
   root.append(h("h2", {}, "DNS queries"), h("div", { class: "bar" }, search, button, state), table.element);

@@ -3,7 +3,7 @@
 import { getJson } from "/ui/api.js";
 import { h, s, section } from "/ui/dom.js";
 
-const BOX = { width: 196, height: 42, step: 54 }, GAP = 34;
+const BOX = { width: 180, height: 42, step: 54 }, GAP = 50;
 const TONES = { pod: "good", node: "good", outside: "good", refused: "bad", dropped: "bad", unknown: "warn" };
 const MOST_ENDS = 12;
 
@@ -73,7 +73,7 @@ function picture(trace, from, name, ends) {
       edges.push([at, next, ""]);
       at = next;
     });
-    const masked = end.masqueradedBy ? `, client seen as ${end.seenAs}` : "";
+    const masked = end.masqueradedBy ? `, sees ${end.seenAs}` : "";
     const last = place(2 + longest, { key: `${end.kind} ${end.address} ${end.port} ${end.reason}`, title: label(end), note: `${end.kind}${masked}`, tone: TONES[end.kind] ?? "warn" });
     edges.push([at, last, share(end)]);
   }

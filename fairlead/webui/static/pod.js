@@ -12,7 +12,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
   const logs = showLogs(scope, namespace, name), terminal = showTerminal(scope, namespace, name);
   const table = new Table("Events of the Pod", eventColumns(), { short: true, empty: "No events." });
   root.append(h("h2", {}, `Pod ${key}`),
-    h("div", { class: "grid" },
+    h("div", { class: "pair" },
       section("About", about, h("p", {}, h("a", { href: `#/yaml/api/v1/namespaces/${namespace}/pods/${name}` }, "YAML"))),
       section("Events", table.element)),
     logs.element, terminal.element);

@@ -31,7 +31,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
   const rates = new Rates();
   const changes = [];
 
-  root.append(h("h2", {}, `Service ${key}`), h("div", { class: "grid" },
+  root.append(h("h2", {}, `Service ${key}`), h("div", { class: "pair" },
     section("About", about, h("p", {}, h("a", { href: yaml }, "YAML"))),
     showWhy(namespace, name)),
   section("Endpoints", table.element),
