@@ -80,6 +80,15 @@ def test_nginx_takes_a_whole_configuration_templates_and_scripts(scene: Scene) -
     assert until("the request is logged", lambda: "GET / HTTP/1.1" in scene.log("templated"))
 
 
+def test_nginx_without_privileges_serves_as_its_user(scene: Scene) -> None:
+    strict = {"runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    scene.pod("plain", "nginxinc/nginx-unprivileged:1.27", container={"securityContext": strict})
+    scene.ready("plain")
+    port = scene.publish("plain", 8080)
+    assert "Welcome to nginx!" in until("the Service answers", lambda: fetch(port))
+    assert until("the request is logged", lambda: '"GET / HTTP/1.1" 200' in scene.log("plain"))
+
+
 def test_redis_and_memcached_keep_what_is_written(scene: Scene) -> None:
     needs("redis-server")
     needs("memcached")

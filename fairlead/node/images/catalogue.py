@@ -19,6 +19,7 @@ class Entry:
     names: tuple[str, ...] = ()
     program: str = ""
     builtin: str = ""
+    exact: bool = False
     like: str = ""
     applets: bool = False
     look_in: tuple[str, ...] = ()
@@ -73,9 +74,8 @@ def find(entries: Sequence[Entry], image: str) -> Entry | None:
     name = repository(image)
     last = name.rpartition("/")[2]
     for entry in entries:
-        if any(
-            fnmatchcase(name, pattern) or ("/" not in pattern and fnmatchcase(last, pattern)) for pattern in entry.names
-        ):
+        loose = () if entry.exact else (pattern for pattern in entry.names if "/" not in pattern)
+        if any(fnmatchcase(name, pattern) for pattern in entry.names) or any(fnmatchcase(last, p) for p in loose):
             return entry
     return None
 

@@ -40,6 +40,14 @@ def test_a_plain_name_also_serves_longer_ones_but_not_other_names() -> None:
     assert find(entries, "other/web") is None
 
 
+def test_programs_with_an_interface_of_their_image_serve_no_longer_names() -> None:
+    entries = parse_catalogue(BUILT_IN)
+    for image in ("redis:7", "docker.io/library/redis", "mirror.example.com/library/redis:7"):
+        assert find(entries, image) is not None
+    for image in ("bitnami/redis", "registry.example.com/team/postgres:16", "jenkins/node"):
+        assert find(entries, image) is None
+
+
 def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     own = tmp_path / "images.toml"
     own.write_text('[[image]]\nnames = ["nginx", "my-*"]\nprogram = "sh"\nargs = ["sh", "-c", "true"]\n')
