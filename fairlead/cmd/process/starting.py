@@ -332,6 +332,10 @@ def _say_ready(prepared: Prepared, report: Callable[[str], None], life: Life) ->
     from fairlead.cmd.cluster import userconfig  # neither delays the start of the cluster
     from fairlead.cmd.process import kubectl
 
+    if "NOTIFY_SOCKET" in os.environ:
+        from fairlead.cmd.process.notify import notify_ready
+
+        notify_ready()
     name = prepared.config.name
     flag = "" if name == "default" else f" --name {name}"
     report(f'cluster "{name}" is ready')
