@@ -258,6 +258,8 @@ def test_a_bound_claim_grows_when_its_request_does() -> None:
         await asyncio.sleep(2)
         grown = await _claim_in(world, "Bound")
         assert (grown.status.capacity, grown.status.conditions) == ({"storage": "4Gi"}, [])
+        assert grown.status.allocatedResources == {"storage": "4Gi"}
+        assert grown.status.allocatedResourceStatuses == {}
         found = await world.client.get(PERSISTENT_VOLUME, grown.spec.volumeName)
         assert found.spec.capacity == {"storage": "4Gi"}
         reasons = [e.reason for e in (await world.client.list(EVENT)).items]

@@ -49,6 +49,10 @@ def _expand(claim: PersistentVolumeClaim, volume: PersistentVolume, now: Instant
         claim.status,
         capacity=claim.status.capacity | {"storage": volume.spec.capacity["storage"]},
         conditions=[c for c in claim.status.conditions if c.type != _RESIZING],
+        allocatedResources=claim.status.allocatedResources | {"storage": amount},
+        allocatedResourceStatuses={
+            name: state for name, state in claim.status.allocatedResourceStatuses.items() if name != "storage"
+        },
     )
     done = EventRecord(claim, "VolumeResizeSuccessful", "Resize volume succeeded")
     made = msgspec.structs.replace(claim, status=status)
@@ -59,7 +63,12 @@ def _begun(claim: PersistentVolumeClaim, now: Instant) -> tuple[Update, ...]:
     if any(c.type == _RESIZING for c in claim.status.conditions):
         return ()
     condition = PersistentVolumeClaimCondition(type=_RESIZING, status="True", lastTransitionTime=render_time(now))
-    status = msgspec.structs.replace(claim.status, conditions=[*claim.status.conditions, condition])
+    status = msgspec.structs.replace(
+        claim.status,
+        conditions=[*claim.status.conditions, condition],
+        allocatedResources=claim.status.allocatedResources | {"storage": claim.spec.resources.requests["storage"]},
+        allocatedResourceStatuses=claim.status.allocatedResourceStatuses | {"storage": "ControllerResizeInProgress"},
+    )
     return (Update(PERSISTENT_VOLUME_CLAIM, msgspec.structs.replace(claim, status=status), "status"),)
 
 
