@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fairlead.explain.checks import CHECKS, Check
+from fairlead.explain.checks import Check, checks_of
 from fairlead.explain.finding import Finding, Status
 from fairlead.explain.snapshot import Snapshot
 
@@ -19,7 +19,7 @@ class Step(NamedTuple):
 
 class Diagnosis(NamedTuple):
     subject: str
-    """The Service, as `svc/NAME` and its namespace."""
+    """The object, as `svc/NAME` and its namespace."""
     steps: Sequence[Step]
 
     @property
@@ -38,7 +38,9 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(snapshot: Snapshot) -> Diagnosis:
-    """Returns the findings in the order of a connection's path; only the first if the Service does not exist."""
-    checks = CHECKS if snapshot.service is not None else CHECKS[:1]
+    """Returns the findings in the order of a connection's path; only the first if the object does not exist."""
+    checks = checks_of(snapshot.kind)
+    if snapshot.service is None and snapshot.chosen is None and snapshot.ingress is None:
+        checks = checks[:1]
     steps = [Step(check, finding) for check in checks if (finding := check.find(snapshot)) is not None]
-    return Diagnosis(f"svc/{snapshot.name} in namespace {snapshot.namespace}", steps)
+    return Diagnosis(f"{snapshot.kind}/{snapshot.name} in namespace {snapshot.namespace}", steps)

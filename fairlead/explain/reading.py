@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -13,13 +13,26 @@ from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.api.networking.ingress.types import Ingress
 from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
 from fairlead.explain.snapshot import Snapshot, Workload
 from fairlead.explain.sockets import Listener
-from fairlead.service.wellknown import SERVICE_NAME_LABEL
+from fairlead.explain.tried import Tried
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 
 Tree = dict[str, Any]
 T = TypeVar("T")
+
+
+class Observed(NamedTuple):
+    """What the caller knows about the running cluster beside its objects."""
+
+    sockets: Mapping[str, frozenset[Listener]] = {}
+    """Listening sockets by the Pod's name."""
+    tried: Tried | None = None
+    egress: bool | None = None
+    has_relay: bool = False
+
 
 _WORKLOADS = {
     "deployments": "Deployment",
@@ -29,24 +42,35 @@ _WORKLOADS = {
 }
 
 
-def lists(name: str, namespace: str) -> dict[str, str]:
+def lists(name: str, namespace: str, kind: str = "svc") -> dict[str, str]:
     """Returns the paths of the lists that every snapshot needs, by the names that `assemble` expects."""
+    networking = "/apis/networking.k8s.io/v1"
     core, slices = "/api/v1", "/apis/discovery.k8s.io/v1"
     inside = f"/namespaces/{quote(namespace, safe='')}"
-    return {
-        "services": f"{core}{inside}/services",
-        "slices": f"{slices}{inside}/endpointslices?labelSelector={_label(name)}",
-        "pods": f"{core}{inside}/pods",
-        "events": f"{core}{inside}/events",
-        "nodes": f"{core}/nodes",
-        "policies": f"/apis/networking.k8s.io/v1{inside}/networkpolicies",
-        "dns": f"{core}/namespaces/kube-system/services?fieldSelector={quote('metadata.name=kube-dns', safe='')}",
-        "dns_slices": f"{slices}/namespaces/kube-system/endpointslices?labelSelector={_label('kube-dns')}",
-    } | {plural: f"/apis/apps/v1{inside}/{plural}" for plural in _WORKLOADS}
+    return (
+        {
+            "services": f"{core}{inside}/services",
+            "slices": f"{slices}{inside}/endpointslices?labelSelector={_label(name)}",
+            "pods": f"{core}{inside}/pods",
+            "events": f"{core}{inside}/events",
+            "nodes": f"{core}/nodes",
+            "policies": f"/apis/networking.k8s.io/v1{inside}/networkpolicies",
+            "dns": f"{core}/namespaces/kube-system/services?fieldSelector={quote('metadata.name=kube-dns', safe='')}",
+            "dns_slices": f"{slices}/namespaces/kube-system/endpointslices?labelSelector={_label('kube-dns')}",
+        }
+        | {plural: f"/apis/apps/v1{inside}/{plural}" for plural in _WORKLOADS}
+        | (
+            {"ingresses": f"{networking}{inside}/ingresses", "classes": f"{networking}/ingressclasses"}
+            if kind == "ingress"
+            else {}
+        )
+    )
 
 
 def further_lists(snapshot: Snapshot) -> dict[str, str]:
     """Returns the paths of lists over all namespaces that the snapshot turns out to need."""
+    if snapshot.kind != "svc":
+        return {}
     if snapshot.service is None:
         return {"services": "/api/v1/services"}
     if snapshot.found.spec.selector and not snapshot.selected:
@@ -59,29 +83,57 @@ def assemble(
     namespace: str,
     trees: Mapping[str, Sequence[Tree]],
     *,
+    kind: str = "svc",
     port: str = "",
-    sockets: Mapping[str, frozenset[Listener]] | None = None,
+    observed: Observed | None = None,
 ) -> Snapshot:
     """Returns the snapshot of one Service from the fetched lists' items."""
+    observed = observed or Observed()
     services = _decode(trees["services"], Service)
+    service = next((s for s in services if s.metadata.name == name and s.metadata.namespace == namespace), None)
+    service = service if kind == "svc" else None
+    pods = _decode(trees["pods"], Pod)
+    workloads = [_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in trees[plural]]
+    ingresses = _decode(trees.get("ingresses", ()), Ingress)
+    urls = service.metadata.annotations.get(HOST_URLS_ANNOTATION, "") if service is not None else ""
     events = _decode(trees["events"], Event)
     return Snapshot(
         name=name,
         namespace=namespace,
         port=port,
-        service=next((s for s in services if s.metadata.name == name and s.metadata.namespace == namespace), None),
+        service=service,
         services=services,
         slices=_decode(trees["slices"], EndpointSlice),
-        pods=_decode(trees["pods"], Pod),
+        pods=pods,
+        kind=kind,
+        chosen=_chosen(kind, name, pods, workloads),
+        ingress=next((one for one in ingresses if one.metadata.name == name), None),
+        ingress_classes=[one["metadata"]["name"] for one in trees.get("classes", ())],
         pods_elsewhere=[p for p in _decode(trees.get("all_pods", ()), Pod) if p.metadata.namespace != namespace],
-        workloads=[_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in trees[plural]],
+        workloads=workloads,
         events=sorted(events, key=_time),
         nodes=_decode(trees["nodes"], Node),
         policies=_decode(trees["policies"], NetworkPolicy),
         dns=next(iter(_decode(trees["dns"], Service)), None),
         dns_slices=_decode(trees["dns_slices"], EndpointSlice),
-        sockets=sockets or {},
+        sockets=observed.sockets,
+        tried=observed.tried,
+        egress=observed.egress,
+        host_urls=urls.split(",") if urls else (),
+        host_urls_known=observed.has_relay,
     )
+
+
+def _chosen(kind: str, name: str, pods: Sequence[Pod], workloads: Sequence[Workload]) -> Sequence[Pod] | None:
+    if kind == "pod":
+        found = [pod for pod in pods if pod.metadata.name == name]
+        return found or None
+    words = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet"}
+    workload = next((one for one in workloads if (one.kind, one.name) == (words.get(kind), name)), None)
+    if workload is None:
+        return None
+    owned = workload.selector.items()
+    return [pod for pod in pods if owned and owned <= pod.metadata.labels.items()]
 
 
 def _label(service: str) -> str:
@@ -95,16 +147,19 @@ def _decode(trees: Iterable[Tree], type_: type[T]) -> list[T]:
 
 def _workload(kind: str, tree: Tree) -> Workload:
     spec, status = tree["spec"], tree.get("status", {})
-    failure = next(
-        (
-            c.get("message", "")
-            for c in status.get("conditions", ())
-            if (c["type"], c["status"]) == ("ReplicaFailure", "True")
-        ),
-        "",
+    said = {(c["type"], c["status"]): c.get("message", "") for c in status.get("conditions", ())}
+    return Workload(
+        kind,
+        tree["metadata"]["name"],
+        spec.get("template", {}).get("metadata", {}).get("labels", {}),
+        status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1),
+        said.get(("ReplicaFailure", "True"), ""),
+        spec.get("selector", {}).get("matchLabels", {}),
+        status.get("numberReady", 0) if kind == "DaemonSet" else status.get("readyReplicas", 0),
+        said.get(("Progressing", "False"), ""),
+        bool(spec.get("paused")),
+        spec.get("serviceName", ""),
     )
-    labels = spec.get("template", {}).get("metadata", {}).get("labels", {})
-    return Workload(kind, tree["metadata"]["name"], labels, spec.get("replicas", 1), failure)
 
 
 def _time(event: Event) -> str:

@@ -11,10 +11,14 @@ from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
+from fairlead.api.networking.ingress.types import Ingress
 from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
-from fairlead.base.dataclass import dataclass
+from fairlead.base.dataclass import dataclass, field
 from fairlead.explain.sockets import Listener
+from fairlead.explain.tried import Tried
 from fairlead.service.decisions import EndpointState, endpoint_state
+
+_KINDS = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,14 @@ class Workload:
     replicas: int
     failure: str = ""
     """Message of its condition ReplicaFailure."""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    """`matchLabels` of its selector."""
+    ready: int = 0
+    stalled: str = ""
+    """Message of the condition Progressing if it is False."""
+    paused: bool = False
+    service: str = ""
+    """Name of the governing Service of a StatefulSet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +47,12 @@ class Snapshot:
     name: str
     namespace: str
     service: Service | None
+    kind: str = "svc"
+    """The object in question: svc, pod, deploy, sts, ds, rs or ingress."""
+    chosen: Sequence[Pod] | None = None
+    """The Pods of the object in question if it is not a Service; None if it does not exist, or is a Service."""
+    ingress: Ingress | None = None
+    ingress_classes: Sequence[str] = ()
     port: str = ""
     """Number or name of the port in question; empty: all ports."""
     slices: Sequence[EndpointSlice] = ()
@@ -53,6 +71,14 @@ class Snapshot:
     dns_slices: Sequence[EndpointSlice] = ()
     sockets: Mapping[str, frozenset[Listener]]
     """Listening sockets by the Pod's name; Pods whose sockets cannot be read are absent."""
+    tried: Tried | None = None
+    """Observations of the running cluster; None if the caller only read the API."""
+    egress: bool | None = None
+    """The cluster's Pods reach other machines; None if unknown."""
+    host_urls: Sequence[str] = ()
+    """The relay's entries for the Service, such as `80/TCP=http://127.0.0.1:8080`."""
+    host_urls_known: bool = False
+    """True if a relay serves this machine."""
 
     @property
     def found(self) -> Service:
@@ -67,10 +93,18 @@ class Snapshot:
 
     @property
     def selected(self) -> list[Pod]:
-        """The Pods that the selector matches, without finished Pods."""
+        """The Pods that the selector matches, without finished Pods; those of the object if it is not a Service."""
+        if self.service is None:
+            return list(self.chosen or ())
         if self.found.spec.type == "ExternalName":
             return []
         return [pod for pod in matching(self.found.spec.selector, self.pods) if not is_finished(pod)]
+
+    @property
+    def workload(self) -> Workload | None:
+        """The workload in question."""
+        kind = _KINDS.get(self.kind)
+        return next((one for one in self.workloads if (one.kind, one.name) == (kind, self.name)), None)
 
     @property
     def ready_pods(self) -> list[Pod]:

@@ -33,7 +33,7 @@ async def why(transport: Transport, query: Mapping[str, str], read_sockets: Read
     """Returns the diagnosis of a Service as `fairlead why -o json` prints it. `read_sockets` returns the listening
     sockets of Pods, by their names and addresses. Raises StatusError."""
     from fairlead.explain.diagnose import diagnose
-    from fairlead.explain.reading import assemble, further_lists, lists
+    from fairlead.explain.reading import Observed, assemble, further_lists, lists
     from fairlead.explain.report import as_tree
 
     name, namespace, port = required(query, "name"), required(query, "namespace"), query.get("port", "")
@@ -43,7 +43,7 @@ async def why(transport: Transport, query: Mapping[str, str], read_sockets: Read
     ready = snapshot.ready_pods if snapshot.service else ()
     pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in ready}
     sockets = await asyncio.to_thread(read_sockets, pods)
-    return as_tree(diagnose(assemble(name, namespace, trees, port=port, sockets=sockets)))
+    return as_tree(diagnose(assemble(name, namespace, trees, port=port, observed=Observed(sockets))))
 
 
 async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, list[Tree]]:

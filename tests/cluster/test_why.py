@@ -44,3 +44,52 @@ def test_why_finds_the_port_on_which_the_process_listens(who: str) -> None:
         assert (code, told["verdict"]) == (1, "fault")
         assert told["cause"] == "nothing listens on target port 8081 (TCP) in Pod web-1: the process listens on 80"
         assert '"path":"/spec/ports/0/targetPort","value":80' in told["cure"]
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_why_tries_connections_and_names_from_the_place_that_is_asked(who: str) -> None:
+    with new_cluster(who) as cluster:
+        cluster.up("--nodes", "2", "--api-port", str(free_port()))
+        api = cluster.access()
+        for name, label in (("web-1", "web"), ("client", "client")):
+            spec = {"nodeName": "node2", "containers": [{"name": "web", "image": "nginx"}]}
+            api.call("POST", PODS, {"metadata": {"name": name, "labels": {"app": label}}, "spec": spec})
+        api.call("POST", SERVICES, service("right", 80))
+        api.call("POST", SERVICES, service("wrong", 8081))
+        until("ready Pods", lambda: len(ready_pods(cluster)) == 2)
+        until("a Service that works", lambda: why(cluster, "right")[0] == 0)
+
+        def step(*arguments: str, check: str, name: str = "right") -> tuple[str, str]:
+            done = cluster.fairlead("why", f"svc/{name}", "-o", "json", *arguments)
+            found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
+            if check not in found:
+                return "absent", ""
+            return found[check]["status"], found[check]["cause"] or found[check]["lookedAt"]
+
+        for sender, label in (
+            ((), "node1"),
+            (("--from", "pod/client"), "pod/client"),
+            (("--from", "node/node2"), "node2"),
+        ):
+            status, text = step(*sender, check="connection")
+            assert (status, text.startswith(f"a connection from {label} to 10.")) == ("ok", True), text
+            assert step(*sender, check="lookup")[0] == "ok"
+        assert step("--from", "pod/client", check="kernel-rules")[0] == "ok"
+        assert step("--from", "pod/web-1", check="hairpin")[0] == "note"
+        assert step("--passive", check="connection") == ("absent", "")
+        assert step(check="connection", name="wrong")[1].endswith("port 80 was refused")
+        bad = cluster.fairlead("why", "svc/right", "--from", "pod/nobody")
+        assert (bad.returncode, bad.stderr) == (
+            2,
+            'fairlead: --from pod/nobody: there is no Pod "nobody" in this namespace\n',
+        )
+
+        dns = cluster.fairlead("why", "dns", "right", "--from", "pod/client")
+        assert dns.returncode == 0, dns.stderr
+        assert "right resolves from pod/client to 10." in dns.stdout
+        assert "as right.default.svc.cluster.local (query 1)" in dns.stdout
+        elsewhere = cluster.fairlead("why", "dns", "right", "-n", "kube-system")
+        assert elsewhere.returncode == 1
+        assert "namespace default has Service right: its name is right.default" in elsewhere.stdout
+        assert cluster.fairlead("why", "pod/web-1").returncode == 0
+        assert cluster.fairlead("why", "deploy/none").returncode == 1

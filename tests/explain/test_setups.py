@@ -21,7 +21,7 @@ def test_the_verdict_on_a_broken_set_up_is_its_true_cause(path: Path) -> None:
     diagnosis = run_jumping(
         explain(
             setup.documents,
-            setup.why[0].removeprefix("svc/"),
+            setup.why[0],
             namespace=arguments.get("-n", "default"),
             port=arguments.get("--port", ""),
         )

@@ -21,7 +21,7 @@ import msgspec
 import yaml
 
 from fairlead.explain.diagnose import Diagnosis, diagnose
-from fairlead.explain.reading import assemble, further_lists, lists
+from fairlead.explain.reading import Observed, assemble, further_lists, lists
 from fairlead.explain.sockets import Listener
 from tests.scenario.cluster import Cluster, cluster
 
@@ -65,15 +65,17 @@ def read(path: Path) -> Setup:
     return Setup(head[0], expected, documents if expected.get("dns") == "none" else [*dns(), *documents])
 
 
-async def explain(documents: Sequence[Tree], name: str, *, namespace: str = "default", port: str = "") -> Diagnosis:
-    """Returns the diagnosis of a Service after the objects are applied and all components are at rest."""
+async def explain(documents: Sequence[Tree], subject: str, *, namespace: str = "default", port: str = "") -> Diagnosis:
+    """Returns the diagnosis of `svc/NAME` or another object after the objects are applied and all components are at
+    rest."""
     async with explained(documents) as why:
-        return await why(name, namespace, port)
+        return await why(subject, namespace, port)
 
 
 @asynccontextmanager
 async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, str, str], Awaitable[Diagnosis]]]:
-    """Yields a function that diagnoses a Service by name, namespace and port, in a cluster with the objects."""
+    """Yields a function that diagnoses an object (`svc/NAME`, `pod/NAME`), by namespace and port, in a cluster with the
+    objects."""
     async with cluster("ipv4") as made:
         sockets: dict[str, frozenset[Listener]] = {}
         for tree in documents:
@@ -89,10 +91,12 @@ async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, s
                 await _write_status(made, tree)
         await asyncio.sleep(5)
 
-        async def why(name: str, namespace: str, port: str) -> Diagnosis:
-            trees = await _fetch(made, lists(name, namespace))
-            trees |= await _fetch(made, further_lists(assemble(name, namespace, trees, port=port)))
-            return diagnose(assemble(name, namespace, trees, port=port, sockets=sockets))
+        async def why(subject: str, namespace: str, port: str) -> Diagnosis:
+            kind, _, name = subject.rpartition("/")
+            kind = kind or "svc"
+            trees = await _fetch(made, lists(name, namespace, kind))
+            trees |= await _fetch(made, further_lists(assemble(name, namespace, trees, kind=kind, port=port)))
+            return diagnose(assemble(name, namespace, trees, kind=kind, port=port, observed=Observed(sockets)))
 
         yield why
 

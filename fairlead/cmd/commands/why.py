@@ -1,57 +1,166 @@
-"""`fairlead why`: says why a Service does not work."""
+"""`fairlead why`: says why a Service, or what stands around it, does not work."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fairlead.cli.api import Api, Tree
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring.clusterapi import ask, connect
 from fairlead.cmd.wiring.podsockets import listening_sockets
 
+if TYPE_CHECKING:
+    from fairlead.explain.diagnose import Diagnosis
+    from fairlead.explain.reading import Observed
+    from fairlead.explain.snapshot import Snapshot
+    from fairlead.explain.tried import Route, Tried
+
+KINDS = {
+    "svc": "svc", "service": "svc", "services": "svc",
+    "pod": "pod", "pods": "pod", "po": "pod",
+    "deploy": "deploy", "deployment": "deploy", "deployments": "deploy", "deployment.apps": "deploy",
+    "sts": "sts", "statefulset": "sts", "statefulsets": "sts",
+    "ds": "ds", "daemonset": "ds", "daemonsets": "ds",
+    "rs": "rs", "replicaset": "rs", "replicasets": "rs",
+    "ing": "ingress", "ingress": "ingress", "ingresses": "ingress",
+}  # fmt: skip
+"""The kinds that can be explained, by the words that kubectl takes for them."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("service", nargs="?", default="", metavar="svc/NAME", help="Service to explain")
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
+    parser.add_argument(
+        "subject",
+        nargs="*",
+        metavar="svc/NAME",
+        help="Service to explain; also pod/NAME, deploy/NAME, sts/NAME, ds/NAME, ingress/NAME, or dns NAME",
+    )
+    parser.add_argument("-n", "--namespace", default="default", help="namespace of the object (default: default)")
     parser.add_argument("--port", default="", help="number or name of the Service's port (default: all ports)")
+    parser.add_argument(
+        "--from",
+        dest="sender",
+        default="",
+        metavar="PLACE",
+        help="place from which a connection is tried: pod/NAME, node/NAME or host (default: the first node)",
+    )
+    parser.add_argument("--passive", action="store_true", help="try no connection and ask no DNS server; only read")
     parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: text)")
-    parser.epilog = "Exit code: 0 the Service works, 1 a cause was found, 2 the checks cannot tell."
+    parser.epilog = "Exit code: 0 the object works, 1 a cause was found, 2 the checks cannot tell."
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.explain.diagnose import diagnose
-    from fairlead.explain.reading import assemble, further_lists, lists
-    from fairlead.explain.report import as_tree, render
-
-    name = _service_name(args.service)
+    words = args.subject
+    if words and words[0] == "dns":
+        return _run_dns(args, words[1:])
+    if len(words) != 1:
+        raise UsageError("name one object, e.g. fairlead why svc/web, or fairlead why dns NAME")
+    kind, name = _subject(words[0])
     try:
-        api, _ = connect(args.name)
-        trees = _fetch(api, lists(name, args.namespace))
-        snapshot = assemble(name, args.namespace, trees, port=args.port)
-        trees |= _fetch(api, further_lists(snapshot))
-        pods = {
-            pod.metadata.name: [one.ip for one in pod.status.podIPs]
-            for pod in (snapshot.ready_pods if snapshot.service else ())
-        }
-        sockets = listening_sockets(running(args.name)[1].pid, pods)
+        diagnosis = Explainer(args.name, args.namespace).explain(kind, name, args)
     except UsageError:
         raise
     except CommandError as e:
         raise CommandError(str(e), code=2) from e
-    diagnosis = diagnose(assemble(name, args.namespace, trees, port=args.port, sockets=sockets))
-    print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False) if args.output else render(diagnosis))
+    _show(diagnosis, args)
     return diagnosis.exit_code
 
 
-def _fetch(api: Api, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
-    return {key: ask(lambda path=path: api.get(path)["items"]) for key, path in paths.items()}  # type: ignore[misc]
+def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
+    from fairlead.explain.report import as_tree, render
+
+    print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False) if args.output else render(diagnosis))
 
 
-def _service_name(text: str) -> str:
+def _subject(text: str) -> tuple[str, str]:
     kind, slash, name = text.rpartition("/")
-    if not name or (slash and kind not in ("svc", "service", "services")):
-        raise UsageError(f'invalid Service "{text}": expected svc/NAME')
-    return name
+    known = KINDS.get(kind.lower()) if slash else "svc"
+    if not name or known is None:
+        raise UsageError(f'invalid object "{text}": expected svc/NAME, pod/NAME, deploy/NAME, ingress/NAME, ...')
+    return known, name
+
+
+class Explainer:
+    """Reads one cluster, and tries it. The constructor raises CommandError if the cluster does not run."""
+
+    def __init__(self, cluster: str, namespace: str) -> None:
+        self._cluster, self._namespace = cluster, namespace
+        self._paths, self._run = running(cluster)
+        config = settings.load(self._paths)
+        if config is None:
+            raise CommandError(f'cluster "{cluster}" has lost its settings: {self._paths.config}')
+        self._config: ClusterConfig = config
+        self._api: Api = connect(cluster)[0]
+
+    def explain(self, kind: str, name: str, args: argparse.Namespace) -> Diagnosis:
+        """Returns the diagnosis. Raises CommandError, UsageError."""
+        from fairlead.explain.diagnose import diagnose
+        from fairlead.explain.reading import Observed, assemble, further_lists, lists
+
+        trees = self._fetch(lists(name, self._namespace, kind))
+        snapshot = assemble(name, self._namespace, trees, kind=kind, port=args.port)
+        trees |= self._fetch(further_lists(snapshot))
+        snapshot = assemble(name, self._namespace, trees, kind=kind, port=args.port)
+        sockets = listening_sockets(self._run.pid, _addresses(snapshot))
+        known = Observed(sockets, egress=self._config.egress, has_relay=self._has_relay())
+
+        def seen(observed: Observed) -> Diagnosis:
+            return diagnose(assemble(name, self._namespace, trees, kind=kind, port=args.port, observed=observed))
+
+        if kind != "svc" or args.passive or snapshot.service is None:
+            return seen(known)
+        tried = self._try(snapshot, args.sender)
+        found = seen(known._replace(tried=tried))
+        if tried.failed is None and not args.sender:
+            return found
+        return seen(known._replace(tried=tried._replace(routes=self._routes(snapshot, tried, args))))
+
+    def _has_relay(self) -> bool:
+        return any(one.name == "relay" for one in self._run.components)
+
+    def _fetch(self, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
+        return {key: ask(lambda path=path: self._api.get(path)["items"]) for key, path in paths.items()}  # type: ignore[misc]
+
+    def _try(self, snapshot: Snapshot, sender: str) -> Tried:
+        from fairlead.cmd.process.trying import find_place, try_service
+
+        place = find_place(sender, self._run, snapshot.pods)
+        domain = read_domain(self._paths.domain)
+        return try_service(snapshot, place, self._run, self._config, domain=domain)
+
+    def _routes(self, snapshot: Snapshot, tried: Tried, args: argparse.Namespace) -> tuple[Route, ...]:
+        """Returns the ways by the rules in the kernel, of the first ports."""
+        from fairlead.cmd.process.inspecting import Inspector
+        from fairlead.cmd.process.routing import routes
+
+        if snapshot.found.spec.type == "ExternalName":
+            return ()
+        ports = [port for port in snapshot.ports if (port.protocol or "TCP") in ("TCP", "UDP")][:4]
+        return routes(Inspector(self._cluster), snapshot, args.sender or f"node/{tried.sender}", ports)
+
+
+def _addresses(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Returns the addresses of the Pods whose sockets count, by name."""
+    pods = snapshot.ready_pods if snapshot.service is not None or snapshot.chosen is not None else []
+    return {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in pods}
+
+
+def _run_dns(args: argparse.Namespace, names: list[str]) -> int:
+    if len(names) != 1:
+        raise UsageError("name one DNS name, e.g. fairlead why dns web.default --from pod/client")
+    from fairlead.cmd.process.resolving import as_tree, render, resolve
+
+    try:
+        found = resolve(args.name, names[0], args.sender, args.namespace)
+    except UsageError:
+        raise
+    except CommandError as e:
+        raise CommandError(str(e), code=2) from e
+    print(json.dumps(as_tree(found), indent=2, ensure_ascii=False) if args.output else render(found))
+    return found.exit_code

@@ -12,21 +12,33 @@ from typing import NamedTuple
 from fairlead.explain.checks import (
     affinity,
     cluster_dns,
+    connection,
     containers,
+    egress,
     external_name,
+    hairpin,
     headless_ports,
+    host_port,
+    ingress_backends,
     listening,
     load_balancer,
+    lookup,
     named_ports,
     network_policy,
+    object_exists,
     overlap,
+    pod_services,
     readiness,
+    rollout,
+    rules,
     selector,
     service_exists,
     service_port,
     slices,
     source_ranges,
+    stale,
     terminating,
+    topology,
     traffic_policy,
 )
 from fairlead.explain.finding import Finding
@@ -36,20 +48,25 @@ from fairlead.explain.snapshot import Snapshot
 class Check(NamedTuple):
     name: str
     stage: str
-    """The part of the path: name, DNS, address, rules, endpoint, Pod or process."""
+    """The part of the path: name, DNS, address, rules, endpoint, Pod, process or connection."""
     find: Callable[[Snapshot], Finding | None]
 
 
 CHECKS = (
     Check("service-exists", "name", service_exists.find),
     Check("cluster-dns", "DNS", cluster_dns.find),
+    Check("lookup", "DNS", lookup.find),
     Check("external-name", "DNS", external_name.find),
+    Check("egress", "DNS", egress.find),
     Check("service-port", "address", service_port.find),
     Check("headless-ports", "address", headless_ports.find),
     Check("load-balancer", "address", load_balancer.find),
+    Check("host-port", "address", host_port.find),
     Check("source-ranges", "rules", source_ranges.find),
     Check("session-affinity", "rules", affinity.find),
     Check("traffic-policy", "rules", traffic_policy.find),
+    Check("topology", "rules", topology.find),
+    Check("stale-connections", "rules", stale.find),
     Check("network-policy", "rules", network_policy.find),
     Check("selector", "endpoint", selector.find),
     Check("overlap", "endpoint", overlap.find),
@@ -59,4 +76,29 @@ CHECKS = (
     Check("readiness", "Pod", readiness.find),
     Check("slices", "endpoint", slices.find),
     Check("listening", "process", listening.find),
+    Check("hairpin", "connection", hairpin.find),
+    Check("kernel-rules", "connection", rules.find),
+    Check("connection", "connection", connection.find),
 )
+
+WORKLOAD_CHECKS = (
+    Check("object-exists", "name", object_exists.find),
+    Check("rollout", "workload", rollout.find),
+    Check("containers", "Pod", containers.find),
+    Check("readiness", "Pod", readiness.find),
+    Check("services", "endpoint", pod_services.find),
+)
+"""The checks of Pods, Deployments, StatefulSets, DaemonSets and ReplicaSets."""
+
+INGRESS_CHECKS = (
+    Check("object-exists", "name", object_exists.find),
+    Check("ingress-class", "controller", ingress_backends.find_class),
+    Check("ingress-backends", "endpoint", ingress_backends.find_backends),
+)
+
+
+def checks_of(kind: str) -> tuple[Check, ...]:
+    """Returns the checks of a kind of object, in the order of a connection's path."""
+    if kind == "svc":
+        return CHECKS
+    return INGRESS_CHECKS if kind == "ingress" else WORKLOAD_CHECKS

@@ -22,7 +22,7 @@ def find(s: Snapshot) -> Finding | None:
     answer = next((e for e in s.events_of("Pod", pod.metadata.name) if e.reason == "Unhealthy"), None)
     evidence = (f"last answer: {answer.message}",) if answer else ()
     cure = s.kubectl(f"describe pod {pod.metadata.name}")
-    if s.found.spec.publishNotReadyAddresses:
+    if s.service is not None and s.found.spec.publishNotReadyAddresses:
         return note(looked_at, f"{cause}; publishNotReadyAddresses sends connections to it all the same", *evidence)
     if s.serving:
         return note(looked_at, f"{len(waiting)} of {count(len(pods), 'Pod')} not ready: {cause}", *evidence, cure=cure)

@@ -13,7 +13,9 @@ _NEAR = 0.6
 def find(s: Snapshot) -> Finding | None:
     looked_at = f'Service "{s.name}" in namespace {s.namespace}'
     if s.service is not None:
-        return ok(f"{looked_at}: {s.service.spec.type or 'ClusterIP'} {s.service.spec.clusterIP}".rstrip())
+        spec = s.service.spec
+        remark = "" if spec.clusterIP in ("", "None") else " (answers its ports only, and no ping)"
+        return ok(f"{looked_at}: {spec.type or 'ClusterIP'} {spec.clusterIP}".rstrip() + remark)
     cause = f'namespace {s.namespace} has no Service "{s.name}"'
     elsewhere = sorted(one.metadata.namespace for one in s.services if one.metadata.name == s.name)
     if elsewhere:

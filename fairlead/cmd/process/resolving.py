@@ -1,0 +1,277 @@
+"""`fairlead why dns`: walks the search path of a place query by query, as the C library does (resolv.conf(5))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairlead.base.dataclass import dataclass
+from fairlead.cli.api import Api, Tree
+from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.paths import read_domain
+from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.process.asking import AAAA, A, Answered, ask
+from fairlead.cmd.process.innodes import in_namespaces
+from fairlead.cmd.process.trying import Place, find_place
+from fairlead.cmd.wiring.clusterapi import ask as request
+from fairlead.cmd.wiring.clusterapi import connect
+from fairlead.explain.labels import like
+from fairlead.explain.tried import ANSWERED
+
+_NEAR = 0.7
+_TYPES = {A: "A", AAAA: "AAAA"}
+
+
+class ResolvConf(NamedTuple):
+    """The settings of a resolver."""
+
+    servers: tuple[str, ...]
+    searches: tuple[str, ...]
+    ndots: int = 1
+    read_from: str = ""
+
+
+class Question(NamedTuple):
+    """One query and its answer."""
+
+    name: str
+    type: str
+    server: str
+    answer: Answered
+
+    @property
+    def source(self) -> str:
+        """Returns who answered: the cluster's own zone, or a server outside that was asked."""
+        if self.answer.outcome != ANSWERED:
+            return "nothing"
+        return "the cluster's zone" if self.answer.authoritative else "forwarded to a server outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    name: str
+    place: str
+    conf: ResolvConf
+    questions: tuple[Question, ...]
+    cause: str = ""
+    """Empty if the name resolves."""
+    cure: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.cause else 0
+
+
+def parse(text: str, read_from: str = "") -> ResolvConf:
+    """Reads the parts of a resolv.conf that the walk needs; the last `search` counts."""
+    servers: list[str] = []
+    searches: tuple[str, ...] = ()
+    ndots = 1
+    for line in text.splitlines():
+        word, *rest = line.split() or [""]
+        if word == "nameserver" and rest:
+            servers.append(rest[0])
+        elif word in ("search", "domain"):
+            searches = tuple(one.rstrip(".") for one in rest)
+        elif word == "options":
+            ndots = next((int(one[6:]) for one in rest if one.startswith("ndots:") and one[6:].isdigit()), ndots)
+    return ResolvConf(tuple(servers[:3]), searches, min(ndots, 15), read_from)
+
+
+def candidates(name: str, conf: ResolvConf) -> list[str]:
+    """Returns the absolute names in the order in which a resolver asks for them."""
+    if name.endswith("."):
+        return [name.rstrip(".")]
+    expanded = [f"{name}.{search}" for search in conf.searches]
+    return [name, *expanded] if name.count(".") >= conf.ndots else [*expanded, name]
+
+
+def resolve(cluster: str, name: str, sender: str, namespace: str) -> Resolution:
+    """Walks the search path of a Pod or node. Raises CommandError, UsageError."""
+    if sender == "host":
+        raise UsageError("--from host: this machine's resolver does not know the cluster's names; use node/NAME")
+    paths, run = running(cluster)
+    config = settings.load(paths)
+    api = connect(cluster)[0]
+    pods = _pods(api, namespace) if sender.startswith(("pod", "po/")) else []
+    place = find_place(sender, run, pods)
+    domain = read_domain(paths.domain)
+    server = config.dns_ip if config is not None else ""
+    conf = _conf(place, sender, namespace, domain, server)
+    if not conf.servers:
+        raise CommandError(f"{place.label} has no name server in its resolv.conf")
+    names = candidates(name, conf)
+    try:
+        answers = in_namespaces({"": place.pid}, lambda _: [list(_plain(one)) for one in _walk(names, conf)])[""]
+    except ValueError as e:
+        raise UsageError(f'invalid name "{name}": {e}') from e
+    questions = tuple(_question(one) for one in answers)
+    if any(one.answer.addresses for one in questions):
+        return Resolution(name, place.label, conf, questions)
+    cause, cure = _cause(api, name, namespace, questions, upstream=config.upstream if config is not None else "")
+    return Resolution(name, place.label, conf, questions, cause, cure)
+
+
+def _walk(names: Sequence[str], conf: ResolvConf) -> Iterator[Question]:
+    """Yields the questions until one has addresses, in the present network namespace."""
+    for name in names:
+        for kind in (A, AAAA):
+            for server in conf.servers:
+                found = Question(name, _TYPES[kind], server, ask(name, server, kind=kind))
+                yield found
+                if found.answer.outcome == ANSWERED:
+                    break
+            if found.answer.addresses:
+                return
+            if found.answer.rcode == "NXDOMAIN":
+                break
+
+
+def _plain(one: Question) -> tuple[Any, ...]:
+    return one.name, one.type, one.server, list(one.answer)
+
+
+def _question(fields: Sequence[Any]) -> Question:
+    name, kind, server, (outcome, rcode, aliases, addresses, authoritative) = fields
+    return Question(name, kind, server, Answered(outcome, rcode, tuple(aliases), tuple(addresses), authoritative))
+
+
+def _conf(place: Place, sender: str, namespace: str, domain: str, server: str) -> ResolvConf:
+    """Returns the place's resolv.conf: for a node that of `fairlead shell`, without a place that of a new Pod."""
+    searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
+    if not sender:
+        return ResolvConf((server,), searches, 5, f"dnsPolicy ClusterFirst in namespace {namespace}")
+    if place.label.startswith("pod/"):
+        try:
+            return parse(Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(), "the Pod's /etc/resolv.conf")
+        except OSError:  # another user's process
+            return ResolvConf((server,), searches, 5, "dnsPolicy ClusterFirst")
+    return ResolvConf((server,), (f"svc.{domain}", domain), 5, "the resolv.conf of `fairlead shell`")
+
+
+class _Named(NamedTuple):
+    name: str
+
+
+class _Address(NamedTuple):
+    ip: str
+
+
+class _Status(NamedTuple):
+    podIPs: list[_Address]
+
+
+class _Pod(NamedTuple):
+    """A Pod as `find_place` reads it."""
+
+    metadata: _Named
+    status: _Status
+
+
+def _pods(api: Api, namespace: str) -> list[_Pod]:
+    trees: list[Tree] = request(lambda: api.get(f"/api/v1/namespaces/{namespace}/pods")["items"])
+    return [
+        _Pod(
+            _Named(one["metadata"]["name"]),
+            _Status([_Address(ip["ip"]) for ip in one.get("status", {}).get("podIPs", ())]),
+        )
+        for one in trees
+    ]
+
+
+def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *, upstream: str) -> tuple[str, str]:
+    """Returns why the name does not resolve, and the cure."""
+    silent = next((one for one in questions if one.answer.outcome != ANSWERED), None)
+    if silent is not None and not any(one.answer.outcome == ANSWERED for one in questions):
+        return f"{silent.server} does not answer ({silent.answer.outcome})", "kubectl get pods -n kube-system"
+    alias = next((one for one in questions if one.answer.aliases), None)
+    if alias is not None:
+        target = alias.answer.aliases[-1]
+        return f"{alias.name} is an alias for {target}, which does not resolve", f"fairlead why dns {target}"
+    labels = name.rstrip(".").split(".")
+    services: list[Tree] = request(lambda: api.get("/api/v1/services")["items"])
+    known = [(one["metadata"]["name"], one["metadata"]["namespace"]) for one in services]
+    there = labels[1] if len(labels) > 1 else namespace
+    elsewhere = sorted(space for service, space in known if service == labels[0] and space != there)
+    if elsewhere and len(labels) < 3:
+        meant = f"{labels[0]}.{elsewhere[0]}"
+        return f"namespace {elsewhere[0]} has Service {labels[0]}: its name is {meant}", f"fairlead why dns {meant}"
+    if (
+        (labels[0], there) in known
+        and len(labels) == 1
+        and not any(one.name.startswith(f"{name}.{there}.") for one in questions)
+    ):
+        return f"the short name {name} is for Pods of namespace {there}; others use {name}.{there}", (
+            f"fairlead why dns {name}.{there}"
+        )
+    if (labels[0], there) in known:
+        return (
+            f"Service {labels[0]} of namespace {there} has no address in DNS: it is headless without ready Pods, "
+            "or an alias that does not resolve",
+            f"fairlead why svc/{labels[0]} -n {there}",
+        )
+    near = max((service for service, space in known if space == there), key=lambda n: like(n, labels[0]), default="")
+    if near and like(near, labels[0]) >= _NEAR:
+        return f'there is no Service "{labels[0]}" in namespace {there}; did you mean "{near}"?', ""
+    failed = next((one.answer.rcode for one in questions if one.answer.rcode in ("REFUSED", "SERVFAIL")), "")
+    if failed and upstream == "none":
+        return "names outside of the cluster are refused, because it was started with --upstream none", (
+            "fairlead down && fairlead up --detach --upstream host"
+        )
+    if failed:
+        return f"the servers for names outside of the cluster fail ({failed})", "fairlead up --upstream SERVERS"
+    return "no server knows the name", "kubectl get svc --all-namespaces"
+
+
+def render(found: Resolution) -> str:
+    """Returns the text for a terminal: the verdict, then each query."""
+    last = found.questions[-1] if found.questions else None
+    if found.cause:
+        lines = [f"{found.name} does not resolve from {found.place}: {found.cause}"]
+        lines += [f"  cure: {found.cure}"] if found.cure else []
+    else:
+        assert last is not None
+        number = len(found.questions)
+        lines = [
+            f"{found.name} resolves from {found.place} to {', '.join(last.answer.addresses)}, "
+            f"as {last.name} (query {number})"
+        ]
+    lines += ["", f"search path by {found.conf.read_from}: {' '.join(found.conf.searches)} (ndots {found.conf.ndots})"]
+    lines += [_line(number, one) for number, one in enumerate(found.questions, 1)]
+    return "\n".join(lines)
+
+
+def _line(number: int, one: Question) -> str:
+    answer = one.answer
+    mark = "✓" if answer.addresses else "✗"
+    shown = answer.rcode if answer.outcome == ANSWERED else answer.outcome
+    results = [f"alias of {alias}" for alias in answer.aliases] + list(answer.addresses)
+    text = f"{mark} {number}. {one.name} {one.type}, asked of {one.server}: {shown}"
+    return text + (f" {', '.join(results)}" if results else "") + f" ({one.source})"
+
+
+def as_tree(found: Resolution) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "from": found.place,
+        "resolves": not found.cause,
+        "cause": found.cause,
+        "cure": found.cure,
+        "search": list(found.conf.searches),
+        "ndots": found.conf.ndots,
+        "queries": [
+            {
+                "name": one.name,
+                "type": one.type,
+                "server": one.server,
+                "outcome": one.answer.outcome,
+                "rcode": one.answer.rcode,
+                "aliases": list(one.answer.aliases),
+                "addresses": list(one.answer.addresses),
+                "answeredBy": one.source,
+            }
+            for one in found.questions
+        ],
+    }

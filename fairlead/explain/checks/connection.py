@@ -1,0 +1,31 @@
+"""A real connection: was it accepted?"""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, fault, ok
+from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.tried import REFUSED, SILENT
+
+_WORDS = {REFUSED: "was refused", SILENT: "got no answer"}
+
+
+def find(s: Snapshot) -> Finding | None:
+    if s.tried is None or not s.tried.dials:
+        return None
+    failed = s.tried.failed
+    if failed is None:
+        shown = ", ".join(f"{one.address} port {one.number}" for one in s.tried.dials)
+        return ok(f"a connection from {s.tried.sender} to {shown} was accepted")
+    word = _WORDS.get(failed.outcome, f"could not be made ({failed.detail or failed.outcome})")
+    return fault(
+        f"a connection from {s.tried.sender}",
+        f"a connection from {s.tried.sender} to {failed.address} port {failed.number} {word}",
+        cure=f"fairlead trace {_sender(s)} svc/{s.name}:{failed.port.partition('/')[0]} --live"
+        + ("" if s.namespace == "default" else f" -n {s.namespace}"),
+    )
+
+
+def _sender(s: Snapshot) -> str:
+    assert s.tried is not None
+    sender = s.tried.sender
+    return "host" if sender == "this machine" else sender if "/" in sender else f"node/{sender}"

@@ -1,0 +1,19 @@
+"""The way out: can Pods reach the target of an alias at all?"""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    if s.found.spec.type != "ExternalName" or s.egress is not False:
+        return None
+    target = s.found.spec.externalName
+    if target.endswith((".svc.cluster.local", ".fairlead.internal")):
+        return None
+    return note(
+        "settings of the cluster",
+        f"Pods cannot reach {target}: the cluster has no way out, which `fairlead up --egress` opens",
+        cure="fairlead down && fairlead up --detach --egress",
+    )

@@ -1,0 +1,30 @@
+"""The host's side of a published port: is it open on this machine?"""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note, ok
+from fairlead.explain.snapshot import Snapshot
+
+_PUBLISHED = ("NodePort", "LoadBalancer")
+_EVENT = "NodePortNotPublished"
+"""The reason of the relay's event about a port of this machine that is in use."""
+
+
+def find(s: Snapshot) -> Finding | None:
+    if s.found.spec.type not in _PUBLISHED or not s.host_urls_known:
+        return None
+    taken = next((e for e in s.events_of("Service", s.name) if e.reason == _EVENT), None)
+    open_ports = {entry.partition("=")[0]: entry.partition("=")[2] for entry in s.host_urls if "=" in entry}
+    closed = [
+        f"{port.port}/{port.protocol or 'TCP'}"
+        for port in s.ports
+        if port.protocol != "SCTP" and f"{port.port}/{port.protocol or 'TCP'}" not in open_ports
+    ]
+    looked_at = "ports of this machine"
+    if not closed:
+        return ok(f"{looked_at}: {', '.join(sorted(open_ports.values()))}")
+    if not s.serving:
+        return None  # the relay opens a port when an endpoint serves
+    cause = f"port {', '.join(closed)} is not open on this machine"
+    evidence = (taken.message,) if taken is not None else ()
+    return note(looked_at, cause, *evidence, cure=s.kubectl(f"describe svc {s.name}"))

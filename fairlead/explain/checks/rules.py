@@ -1,0 +1,25 @@
+"""The rules in the kernel: do they lead to an endpoint, and are they those that the objects demand?"""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, fault, ok
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    if s.tried is None or not s.tried.routes:
+        return None
+    looked_at = f"rules in the kernel, for packets from {s.tried.sender}"
+    cure = f"fairlead rules svc/{s.name} --diff plan" + ("" if s.namespace == "default" else f" -n {s.namespace}")
+    for route in s.tried.routes:
+        if route.differences:
+            return fault(
+                looked_at,
+                f"the kernel's rules for port {route.port} are not those that the Service and its slices demand",
+                *route.differences[:3],
+                cure=cure,
+            )
+    for route in s.tried.routes:
+        if route.ends:
+            return fault(looked_at, f"packets to port {route.port} end without an endpoint: {route.ends[0]}", cure=cure)
+    return ok(f"{looked_at}: every end is an endpoint")

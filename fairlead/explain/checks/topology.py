@@ -1,0 +1,31 @@
+"""Topology: which endpoints do clients on a node reach, if hints or a traffic distribution prefer near ones?"""
+
+from __future__ import annotations
+
+from fairlead.explain.finding import Finding, note
+from fairlead.explain.snapshot import Snapshot
+
+
+def find(s: Snapshot) -> Finding | None:
+    distribution = s.found.spec.trafficDistribution or ""
+    hinted = [endpoint for endpoint in s.serving if endpoint.hints is not None]
+    if not distribution and not hinted:
+        return None
+    looked_at = "hints of the endpoints"
+    zones = sorted({zone.name for endpoint in hinted for zone in (endpoint.hints.forZones if endpoint.hints else ())})
+    if distribution and not hinted:
+        return note(
+            looked_at,
+            f"trafficDistribution {distribution} has no effect yet: no endpoint has hints "
+            "(nodes without the label topology.kubernetes.io/zone, or too few endpoints)",
+            cure="kubectl get nodes -L topology.kubernetes.io/zone",
+        )
+    unzoned = [endpoint for endpoint in s.serving if endpoint.hints is None]
+    if unzoned:
+        return note(looked_at, "hints are ignored, because some endpoints have none: all endpoints serve all clients")
+    return note(
+        looked_at,
+        f"clients prefer the endpoints of their own zone ({', '.join(zones) or 'none'}); "
+        "endpoints of other zones serve only clients without an endpoint near them",
+        cure=s.kubectl(f"get endpointslices -l kubernetes.io/service-name={s.name} -o yaml"),
+    )
