@@ -48,6 +48,15 @@ class Api:
         accept: str = "application/json",
         content_type: str = "application/json",
     ) -> Any:
+        raw, answered = self._exchange(method, path, body, accept, content_type)
+        text = raw.decode()
+        return json.loads(text) if "json" in answered else text
+
+    def raw(self, path: str) -> bytes:
+        """Returns the body of an answer in JSON, for callers with a decoder of their own."""
+        return self._exchange("GET", path, None, "application/json", "")[0]
+
+    def _exchange(self, method: str, path: str, body: Tree | None, accept: str, content_type: str) -> tuple[bytes, str]:
         headers = {"Accept": accept, "User-Agent": "fairlead"}
         data = None
         if body is not None:
@@ -65,8 +74,7 @@ class Api:
             raise
         if response.status >= 300:
             raise ApiError(response.status, _message(raw))
-        text = raw.decode()
-        return json.loads(text) if "json" in response.getheader("Content-Type", "") else text
+        return raw, response.getheader("Content-Type", "")
 
     def get(self, path: str, *, accept: str = "application/json") -> Any:
         return self.call("GET", path, accept=accept)

@@ -32,6 +32,12 @@ class Diagnosis(NamedTuple):
         return self.decisive.status
 
     @property
+    def is_unexplained(self) -> bool:
+        """True if only a connection that failed shows the fault: the rules may explain it."""
+        decisive = next(step for step in self.steps if step.finding is self.decisive)
+        return decisive.check.name == "connection" and self.status is Status.FAULT
+
+    @property
     def exit_code(self) -> int:
         """0 the Service works, 1 a cause is found, 2 the checks cannot tell."""
         return {Status.FAULT: 1, Status.UNKNOWN: 2}.get(self.status, 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+import functools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +16,7 @@ from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.networking.ingress.types import Ingress
 from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
+from fairlead.base.dataclass import replace
 from fairlead.explain.snapshot import Snapshot, Workload
 from fairlead.explain.sockets import Listener
 from fairlead.explain.tried import Tried
@@ -81,45 +83,52 @@ def further_lists(snapshot: Snapshot) -> dict[str, str]:
 def assemble(
     name: str,
     namespace: str,
-    trees: Mapping[str, Sequence[Tree]],
+    listed: Mapping[str, bytes],
     *,
     kind: str = "svc",
     port: str = "",
-    observed: Observed | None = None,
 ) -> Snapshot:
-    """Returns the snapshot of one Service from the fetched lists' items."""
-    observed = observed or Observed()
-    services = _decode(trees["services"], Service)
+    """Returns the snapshot of one object from the bodies of the fetched lists."""
+    services = _decode(listed["services"], Service)
     service = next((s for s in services if s.metadata.name == name and s.metadata.namespace == namespace), None)
     service = service if kind == "svc" else None
-    pods = _decode(trees["pods"], Pod)
-    workloads = [_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in trees[plural]]
-    ingresses = _decode(trees.get("ingresses", ()), Ingress)
     urls = service.metadata.annotations.get(HOST_URLS_ANNOTATION, "") if service is not None else ""
-    events = _decode(trees["events"], Event)
+    pods = _decode(listed["pods"], Pod)
+    workloads = [_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in _trees(listed[plural])]
+    ingresses = _decode(listed["ingresses"], Ingress) if "ingresses" in listed else []
+    classes = _trees(listed["classes"]) if "classes" in listed else []
+    everywhere = _decode(listed["all_pods"], Pod) if "all_pods" in listed else []
     return Snapshot(
         name=name,
         namespace=namespace,
         port=port,
         service=service,
         services=services,
-        slices=_decode(trees["slices"], EndpointSlice),
+        slices=_decode(listed["slices"], EndpointSlice),
         pods=pods,
         kind=kind,
         chosen=_chosen(kind, name, pods, workloads),
         ingress=next((one for one in ingresses if one.metadata.name == name), None),
-        ingress_classes=[one["metadata"]["name"] for one in trees.get("classes", ())],
-        pods_elsewhere=[p for p in _decode(trees.get("all_pods", ()), Pod) if p.metadata.namespace != namespace],
+        ingress_classes=[one["metadata"]["name"] for one in classes],
+        pods_elsewhere=[one for one in everywhere if one.metadata.namespace != namespace],
         workloads=workloads,
-        events=sorted(events, key=_time),
-        nodes=_decode(trees["nodes"], Node),
-        policies=_decode(trees["policies"], NetworkPolicy),
-        dns=next(iter(_decode(trees["dns"], Service)), None),
-        dns_slices=_decode(trees["dns_slices"], EndpointSlice),
+        events=sorted(_decode(listed["events"], Event), key=_time),
+        nodes=_decode(listed["nodes"], Node),
+        policies=_decode(listed["policies"], NetworkPolicy),
+        dns=next(iter(_decode(listed["dns"], Service)), None),
+        dns_slices=_decode(listed["dns_slices"], EndpointSlice),
+        sockets={},
+        host_urls=urls.split(",") if urls else (),
+    )
+
+
+def observed_in(snapshot: Snapshot, observed: Observed) -> Snapshot:
+    """Returns the snapshot with what the caller knows about the running cluster."""
+    return replace(
+        snapshot,
         sockets=observed.sockets,
         tried=observed.tried,
         egress=observed.egress,
-        host_urls=urls.split(",") if urls else (),
         host_urls_known=observed.has_relay,
     )
 
@@ -140,9 +149,25 @@ def _label(service: str) -> str:
     return quote(f"{SERVICE_NAME_LABEL}={service}", safe="")
 
 
-def _decode(trees: Iterable[Tree], type_: type[T]) -> list[T]:
-    # By way of JSON, because fields of the type `msgspec.Raw` need bytes.
-    return msgspec.json.decode(msgspec.json.encode(list(trees)), type=list[type_])  # type: ignore[valid-type]
+class _List(msgspec.Struct, Generic[T]):
+    """A list of the API; other fields are skipped."""
+
+    items: list[T] = []
+
+
+def _decode(body: bytes, type_: type[T]) -> list[T]:
+    found: _List[T] = _decoder(cast("Hashable", type_)).decode(body)
+    return found.items
+
+
+@functools.cache
+def _decoder(type_: Hashable) -> Any:
+    return msgspec.json.Decoder(_List[type_])  # type: ignore[valid-type]
+
+
+def _trees(body: bytes) -> list[Tree]:
+    items: list[Tree] = msgspec.json.decode(body)["items"]
+    return items
 
 
 def _workload(kind: str, tree: Tree) -> Workload:

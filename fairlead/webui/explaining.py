@@ -21,44 +21,48 @@ ReadSockets = Callable[[Mapping[str, Sequence[str]]], "dict[str, frozenset[Liste
 
 async def fetch(transport: Transport, target: str) -> Tree:
     """Returns the JSON tree at a path with its query. Raises StatusError."""
+    tree: Tree = msgspec.json.decode(await _body(transport, target))
+    return tree
+
+
+async def _body(transport: Transport, target: str) -> bytes:
     path, _, query = target.partition("?")
     answer = await transport.request(Request("GET", path, dict(parse_qsl(query)), {"accept": "application/json"}))
     if answer.status != 200:
         raise decode_status_error(answer.status, answer.body)
-    tree: Tree = msgspec.json.decode(answer.body)
-    return tree
+    return answer.body
 
 
 async def why(transport: Transport, query: Mapping[str, str], read_sockets: ReadSockets) -> Tree:
     """Returns the diagnosis of a Service as `fairlead why -o json` prints it. `read_sockets` returns the listening
     sockets of Pods, by their names and addresses. Raises StatusError."""
     from fairlead.explain.diagnose import diagnose
-    from fairlead.explain.reading import Observed, assemble, further_lists, lists
+    from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
     from fairlead.explain.report import as_tree
 
     name, namespace, port = required(query, "name"), required(query, "namespace"), query.get("port", "")
-    trees = await _fetch_all(transport, lists(name, namespace))
-    snapshot = assemble(name, namespace, trees, port=port)
-    trees |= await _fetch_all(transport, further_lists(snapshot))
+    listed = await _fetch_all(transport, lists(name, namespace))
+    snapshot = assemble(name, namespace, listed, port=port)
+    if further := further_lists(snapshot):
+        snapshot = assemble(name, namespace, listed | await _fetch_all(transport, further), port=port)
     ready = snapshot.ready_pods if snapshot.service else ()
     pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in ready}
     sockets = await asyncio.to_thread(read_sockets, pods)
-    return as_tree(diagnose(assemble(name, namespace, trees, port=port, observed=Observed(sockets))))
+    return as_tree(diagnose(observed_in(snapshot, Observed(sockets))))
 
 
-async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
-    """Returns the items of the lists. Lists that the user may not read are empty, except the Service's own."""
+async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, bytes]:
+    """Returns the bodies of the lists. Lists that the user may not read are empty, except the Service's own."""
     return {key: await _items(transport, path, required=key == "services") for key, path in paths.items()}
 
 
-async def _items(transport: Transport, path: str, *, required: bool) -> list[Tree]:
+async def _items(transport: Transport, path: str, *, required: bool) -> bytes:
     try:
-        items: list[Tree] = (await fetch(transport, path))["items"]
+        return await _body(transport, path)
     except StatusError as error:
         if required or error.code != 403:
             raise
-        return []
-    return items
+        return b'{"items": []}'
 
 
 def required(query: Mapping[str, str], name: str) -> str:

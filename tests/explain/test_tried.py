@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from fairlead.explain.diagnose import diagnose
 from fairlead.explain.finding import Status
-from fairlead.explain.reading import Observed, assemble, lists
+from fairlead.explain.reading import Observed, assemble, lists, observed_in
 from fairlead.explain.tried import ANSWERED, REFUSED, SILENT, UNREACHABLE, Dial, Lookup, Route, Tried
 
 Tree = dict[str, Any]
@@ -38,7 +39,8 @@ def findings(observed: Observed, service: Tree, *slices: Tree) -> dict[str, tupl
     dns = {"metadata": {"name": "kube-dns", "namespace": "kube-system"}, "spec": {"clusterIP": "10.96.0.10"}}
     trees: dict[str, list[Tree]] = {key: [] for key in lists("web", "default")}
     trees |= {"services": [service], "slices": [*slices], "dns": [dns], "dns_slices": [slice_of("10.244.1.9")]}
-    diagnosis = diagnose(assemble("web", "default", trees, observed=observed))
+    listed = {key: msgspec.json.encode({"items": items}) for key, items in trees.items()}
+    diagnosis = diagnose(observed_in(assemble("web", "default", listed), observed))
     steps = {
         one.check.name: (one.finding.status, one.finding.cause or one.finding.looked_at) for one in diagnosis.steps
     }

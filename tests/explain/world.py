@@ -21,7 +21,7 @@ import msgspec
 import yaml
 
 from fairlead.explain.diagnose import Diagnosis, diagnose
-from fairlead.explain.reading import Observed, assemble, further_lists, lists
+from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
 from fairlead.explain.sockets import Listener
 from tests.scenario.cluster import Cluster, cluster
 
@@ -94,9 +94,10 @@ async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, s
         async def why(subject: str, namespace: str, port: str) -> Diagnosis:
             kind, _, name = subject.rpartition("/")
             kind = kind or "svc"
-            trees = await _fetch(made, lists(name, namespace, kind))
-            trees |= await _fetch(made, further_lists(assemble(name, namespace, trees, kind=kind, port=port)))
-            return diagnose(assemble(name, namespace, trees, kind=kind, port=port, observed=Observed(sockets)))
+            listed = await _fetch(made, lists(name, namespace, kind))
+            listed |= await _fetch(made, further_lists(assemble(name, namespace, listed, kind=kind, port=port)))
+            snapshot = assemble(name, namespace, listed, kind=kind, port=port)
+            return diagnose(observed_in(snapshot, Observed(sockets)))
 
         yield why
 
@@ -114,11 +115,10 @@ async def _write_status(made: Cluster, tree: Tree) -> None:
     await made.client.patch(kind, meta["name"], namespace, patch={"status": tree["status"]}, subresource="status")  # type: ignore[type-var]
 
 
-async def _fetch(made: Cluster, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
+async def _fetch(made: Cluster, paths: Mapping[str, str]) -> dict[str, bytes]:
     found = {}
     for key, path in paths.items():
         path, _, query = path.partition("?")
         selector = dict(pair.split("=", 1) for pair in query.split("&") if pair)
-        body = await made.client.raw("GET", path, query={k: unquote(v) for k, v in selector.items()})
-        found[key] = msgspec.json.decode(body)["items"]
+        found[key] = await made.client.raw("GET", path, query={k: unquote(v) for k, v in selector.items()})
     return found

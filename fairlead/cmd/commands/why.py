@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fairlead.cli.api import Api, Tree
+from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lookup import running
@@ -18,7 +18,6 @@ from fairlead.cmd.wiring.podsockets import listening_sockets
 
 if TYPE_CHECKING:
     from fairlead.explain.diagnose import Diagnosis
-    from fairlead.explain.reading import Observed
     from fairlead.explain.snapshot import Snapshot
     from fairlead.explain.tried import Route, Tried
 
@@ -101,31 +100,28 @@ class Explainer:
     def explain(self, kind: str, name: str, args: argparse.Namespace) -> Diagnosis:
         """Returns the diagnosis. Raises CommandError, UsageError."""
         from fairlead.explain.diagnose import diagnose
-        from fairlead.explain.reading import Observed, assemble, further_lists, lists
+        from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
 
-        trees = self._fetch(lists(name, self._namespace, kind))
-        snapshot = assemble(name, self._namespace, trees, kind=kind, port=args.port)
-        trees |= self._fetch(further_lists(snapshot))
-        snapshot = assemble(name, self._namespace, trees, kind=kind, port=args.port)
+        listed = self._fetch(lists(name, self._namespace, kind))
+        snapshot = assemble(name, self._namespace, listed, kind=kind, port=args.port)
+        if further := further_lists(snapshot):
+            snapshot = assemble(name, self._namespace, listed | self._fetch(further), kind=kind, port=args.port)
         sockets = listening_sockets(self._run.pid, _addresses(snapshot))
         known = Observed(sockets, egress=self._config.egress, has_relay=self._has_relay())
-
-        def seen(observed: Observed) -> Diagnosis:
-            return diagnose(assemble(name, self._namespace, trees, kind=kind, port=args.port, observed=observed))
-
         if kind != "svc" or args.passive or snapshot.service is None:
-            return seen(known)
-        tried = self._try(snapshot, args.sender)
-        found = seen(known._replace(tried=tried))
-        if tried.failed is None and not args.sender:
+            return diagnose(observed_in(snapshot, known))
+        tried = self._try(observed_in(snapshot, known), args.sender)
+        found = diagnose(observed_in(snapshot, known._replace(tried=tried)))
+        if not args.sender and not found.is_unexplained:
             return found
-        return seen(known._replace(tried=tried._replace(routes=self._routes(snapshot, tried, args))))
+        tried = tried._replace(routes=self._routes(snapshot, tried, args))
+        return diagnose(observed_in(snapshot, known._replace(tried=tried)))
 
     def _has_relay(self) -> bool:
         return any(one.name == "relay" for one in self._run.components)
 
-    def _fetch(self, paths: Mapping[str, str]) -> dict[str, list[Tree]]:
-        return {key: ask(lambda path=path: self._api.get(path)["items"]) for key, path in paths.items()}  # type: ignore[misc]
+    def _fetch(self, paths: Mapping[str, str]) -> dict[str, bytes]:
+        return {key: ask(lambda path=path: self._api.raw(path)) for key, path in paths.items()}  # type: ignore[misc]
 
     def _try(self, snapshot: Snapshot, sender: str) -> Tried:
         from fairlead.cmd.process.trying import find_place, try_service
