@@ -53,7 +53,7 @@ class Api:
         return json.loads(text) if "json" in answered else text
 
     def raw(self, path: str) -> bytes:
-        """Returns the body of an answer in JSON, for callers with a decoder of their own."""
+        """Returns the body of an answer in JSON, for callers that decode it themselves."""
         return self._exchange("GET", path, None, "application/json", "")[0]
 
     def _exchange(self, method: str, path: str, body: Tree | None, accept: str, content_type: str) -> tuple[bytes, str]:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Observed(NamedTuple):
-    """What the caller knows about the running cluster beside its objects."""
+    """Knowledge of the caller about the running cluster, beside its objects."""
 
     sockets: Mapping[str, frozenset[Listener]] = {}
     """Listening sockets by the Pod's name."""
@@ -97,7 +97,6 @@ def assemble(
     workloads = [_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in _trees(listed[plural])]
     ingresses = _decode(listed["ingresses"], Ingress) if "ingresses" in listed else []
     classes = _trees(listed["classes"]) if "classes" in listed else []
-    everywhere = _decode(listed["all_pods"], Pod) if "all_pods" in listed else []
     return Snapshot(
         name=name,
         namespace=namespace,
@@ -110,7 +109,6 @@ def assemble(
         chosen=_chosen(kind, name, pods, workloads),
         ingress=next((one for one in ingresses if one.metadata.name == name), None),
         ingress_classes=[one["metadata"]["name"] for one in classes],
-        pods_elsewhere=[one for one in everywhere if one.metadata.namespace != namespace],
         workloads=workloads,
         events=sorted(_decode(listed["events"], Event), key=_time),
         nodes=_decode(listed["nodes"], Node),
@@ -120,6 +118,14 @@ def assemble(
         sockets={},
         host_urls=urls.split(",") if urls else (),
     )
+
+
+def extended(snapshot: Snapshot, listed: Mapping[str, bytes]) -> Snapshot:
+    """Returns the snapshot with the lists of `further_lists`."""
+    if "services" in listed:
+        return replace(snapshot, services=_decode(listed["services"], Service))
+    everywhere = _decode(listed["all_pods"], Pod) if "all_pods" in listed else []
+    return replace(snapshot, pods_elsewhere=[one for one in everywhere if one.metadata.namespace != snapshot.namespace])
 
 
 def observed_in(snapshot: Snapshot, observed: Observed) -> Snapshot:

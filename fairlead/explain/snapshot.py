@@ -33,7 +33,7 @@ class Workload:
     failure: str = ""
     """Message of its condition ReplicaFailure."""
     selector: Mapping[str, str] = field(default_factory=dict)
-    """`matchLabels` of its selector."""
+    """The pairs of its selector (`matchLabels`)."""
     ready: int = 0
     stalled: str = ""
     """Message of the condition Progressing if it is False."""

@@ -14,7 +14,7 @@ class Dial(NamedTuple):
     """One connection to a port of the Service (TCP)."""
 
     port: str
-    """As in `80/TCP`."""
+    """Port and protocol, such as `80/TCP`."""
     address: str
     number: int
     outcome: str

@@ -37,14 +37,14 @@ async def why(transport: Transport, query: Mapping[str, str], read_sockets: Read
     """Returns the diagnosis of a Service as `fairlead why -o json` prints it. `read_sockets` returns the listening
     sockets of Pods, by their names and addresses. Raises StatusError."""
     from fairlead.explain.diagnose import diagnose
-    from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
+    from fairlead.explain.reading import Observed, assemble, extended, further_lists, lists, observed_in
     from fairlead.explain.report import as_tree
 
     name, namespace, port = required(query, "name"), required(query, "namespace"), query.get("port", "")
     listed = await _fetch_all(transport, lists(name, namespace))
     snapshot = assemble(name, namespace, listed, port=port)
     if further := further_lists(snapshot):
-        snapshot = assemble(name, namespace, listed | await _fetch_all(transport, further), port=port)
+        snapshot = extended(snapshot, await _fetch_all(transport, further))
     ready = snapshot.ready_pods if snapshot.service else ()
     pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in ready}
     sockets = await asyncio.to_thread(read_sockets, pods)

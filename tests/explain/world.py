@@ -21,7 +21,7 @@ import msgspec
 import yaml
 
 from fairlead.explain.diagnose import Diagnosis, diagnose
-from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
+from fairlead.explain.reading import Observed, assemble, extended, further_lists, lists, observed_in
 from fairlead.explain.sockets import Listener
 from tests.scenario.cluster import Cluster, cluster
 
@@ -95,8 +95,8 @@ async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, s
             kind, _, name = subject.rpartition("/")
             kind = kind or "svc"
             listed = await _fetch(made, lists(name, namespace, kind))
-            listed |= await _fetch(made, further_lists(assemble(name, namespace, listed, kind=kind, port=port)))
             snapshot = assemble(name, namespace, listed, kind=kind, port=port)
+            snapshot = extended(snapshot, await _fetch(made, further_lists(snapshot)))
             return diagnose(observed_in(snapshot, Observed(sockets)))
 
         yield why

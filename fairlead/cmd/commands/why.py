@@ -100,12 +100,12 @@ class Explainer:
     def explain(self, kind: str, name: str, args: argparse.Namespace) -> Diagnosis:
         """Returns the diagnosis. Raises CommandError, UsageError."""
         from fairlead.explain.diagnose import diagnose
-        from fairlead.explain.reading import Observed, assemble, further_lists, lists, observed_in
+        from fairlead.explain.reading import Observed, assemble, extended, further_lists, lists, observed_in
 
         listed = self._fetch(lists(name, self._namespace, kind))
         snapshot = assemble(name, self._namespace, listed, kind=kind, port=args.port)
         if further := further_lists(snapshot):
-            snapshot = assemble(name, self._namespace, listed | self._fetch(further), kind=kind, port=args.port)
+            snapshot = extended(snapshot, self._fetch(further))
         sockets = listening_sockets(self._run.pid, _addresses(snapshot))
         known = Observed(sockets, egress=self._config.egress, has_relay=self._has_relay())
         if kind != "svc" or args.passive or snapshot.service is None:

@@ -25,7 +25,7 @@ class Answered(NamedTuple):
     aliases: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     authoritative: bool = False
-    """The server answered from a zone of its own, and asked no other server."""
+    """The server answered from one of its zones, and asked no other server."""
 
 
 def ask(name: str, server: str, *, kind: int = A, timeout_s: float = 1.0, tries: int = 2) -> Answered:

@@ -128,7 +128,7 @@ def _dial(port: str, address: str, number: int) -> Dial:
 
 
 def _ask(name: str, server: str) -> Lookup:
-    """Asks one server for the IPv4 addresses of a name, twice if there is no answer."""
+    """Asks one server for the IPv4 addresses of a name, again after a silence."""
     from fairlead.cmd.process.asking import ask
 
     found = ask(name, server, timeout_s=ASK_S, tries=_TRIES)
@@ -136,17 +136,13 @@ def _ask(name: str, server: str) -> Lookup:
 
 
 def _tracked_udp(addresses: set[str], ports: set[int]) -> Tree:
-    from fairlead.net.conntrack.run import Conntrack
+    from fairlead.net.conntrack.tracking import entries
 
-    conntrack = Conntrack()
-    try:
-        return [
-            list(one)
-            for one in conntrack.entries("ip")
-            if one.protocol == "udp" and one.target in addresses and one.target_port in ports
-        ]
-    finally:
-        conntrack.close()
+    return [
+        list(one)
+        for one in entries("ip")
+        if one.protocol == "udp" and one.target in addresses and one.target_port in ports
+    ]
 
 
 def _stale(s: Snapshot, entries: Iterable[Sequence[Any]]) -> Iterator[str]:
