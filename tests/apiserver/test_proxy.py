@@ -159,7 +159,13 @@ def test_every_method_path_query_and_body_arrives_as_it_was_sent() -> None:
     async def story(at: Through) -> None:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
             where = f"{at.url}{PROXY}/a%2Fb/c?x=1&x=%20y"
-            headers = {"Authorization": "Bearer secret", "X-Mine": "1", "X-Forwarded-For": "192.0.2.1"}
+            headers = {
+                "Authorization": "Bearer secret",
+                "Cookie": "mine=1; fairlead-ui-0123=secret; more=2",
+                "X-Fairlead-Key": "secret",
+                "X-Mine": "1",
+                "X-Forwarded-For": "192.0.2.1",
+            }
             async with at.session.request(method, URL(where, encoded=True), data="hello", headers=headers) as answer:
                 assert answer.status == 207
                 seen = await answer.json()
@@ -171,7 +177,8 @@ def test_every_method_path_query_and_body_arrives_as_it_was_sent() -> None:
             assert seen["headers"]["X-Forwarded-For"] == "192.0.2.1, 127.0.0.1"
             assert seen["headers"]["X-Forwarded-Uri"] == f"{PROXY}/a%2Fb/c"
             assert seen["headers"]["Host"] == at.url.removeprefix("http://")
-            assert "Authorization" not in seen["headers"]
+            assert "secret" not in str(seen["headers"])
+            assert seen["headers"]["Cookie"] == "mine=1; more=2"
         async with at.session.head(f"{at.url}{PROXY}/x") as answer:
             assert answer.status == 207
             assert await answer.read() == b""

@@ -35,7 +35,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
     section("About", about, h("p", {}, h("a", { href: yaml }, "YAML"))),
     showWhy(namespace, name)),
   section("Endpoints", table.element),
-  section("Timeline", h("p", { class: "faint" }, "Last hour. Amber: not ready. Green: ready. Lines: slices changed while this page is open."), lanes),
+  section("Timeline", h("p", { class: "faint" }, "Last hour. Grey: before the last restart. Amber: not ready. Green: ready. Lines: slices changed while this page is open."), lanes),
   showTrace(scope, namespace, name),
   showRules(namespace, name));
 
@@ -82,12 +82,17 @@ export function show(root, { scope, rest: [namespace, name] }) {
   scope.every(5000, drawLanes);
 }
 
-// The times of a Pod's life that its conditions tell.
+// The times of a Pod's life that its conditions tell; those of an earlier run of its containers are unknown.
 function parts(pod, end, now) {
   if (!pod) return [];
-  const created = Date.parse(pod.created), changed = Date.parse(pod.since.Ready) || created;
-  const parts = [{ from: created, to: changed, className: "pending", title: `created ${pod.created}` }];
-  parts.push({ from: changed, to: now, className: end.state === "ready" ? "ready" : "pending", title: `${end.state} since ${pod.since.Ready}` });
-  if (pod.deleting) parts.push({ from: Date.parse(pod.deleting), to: now, className: "gone", title: `deleted ${pod.deleting}` });
-  return parts;
+  const created = Date.parse(pod.created);
+  const started = pod.restarts ? Math.max(created, ...pod.containers.map((one) => Date.parse(one.started) || 0)) : created;
+  const changed = Math.max(started, Date.parse(pod.since.Ready) || started);
+  const state = end.state === "ready" ? "ready" : "pending";
+  return [
+    { from: created, to: started, className: "earlier", title: `created ${pod.created}` },
+    { from: started, to: changed, className: "pending", title: "starting" },
+    { from: changed, to: now, className: state, title: `${end.state} since ${pod.since.Ready}` },
+    { from: Date.parse(pod.deleting), to: now, className: "gone", title: `deleted ${pod.deleting}` },
+  ].filter((part) => part.to > part.from);
 }
