@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fairlead.base.log import Log
     from fairlead.cmd.wiring.snapshots.service import Snapshots
     from fairlead.controllers.certificates.signing.authority import AuthorityFiles
+    from fairlead.machinery.kinds.scheme import Scheme
     from fairlead.runtime.client import Client, Request, Response
     from fairlead.store.model import Store
 
@@ -170,7 +171,7 @@ async def _run(wiring: Wiring) -> None:
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
         wiring.report_ready("api", f"API ready at https://127.0.0.1:{config.api_port}")
         addons = ApiClient(server.transport(component("system:fairlead:addons")))
-        controllers = _controllers(wiring, server, settings.ca_pem, clock=clock, rng=rng, log=log)
+        controllers = _controllers(wiring, server, scheme, settings.ca_pem, clock=clock, rng=rng, log=log)
         own = ApiClient(server.transport(component("system:kube-scheduler")))
         scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, log=log.named("scheduler"))
         await run_all(
@@ -184,15 +185,15 @@ async def _run(wiring: Wiring) -> None:
         await store.close()
 
 
-def _controllers(
-    wiring: Wiring, server: ApiServer, ca_pem: str, *, clock: RealClock, rng: random.Random, log: Log
+def _controllers(  # noqa: PLR0913 -- wires components up
+    wiring: Wiring, server: ApiServer, scheme: Scheme, ca_pem: str, *, clock: RealClock, rng: random.Random, log: Log
 ) -> Coroutine[Any, Any, None]:
-    """Returns the run of all controllers. Their modules are imported after the API is ready."""
+    """Returns the run of all controllers. Their modules are imported after the API is ready. The scheme is that of the
+    server: it knows which kinds are in use, and the kinds of custom resources."""
     import fairlead.controllers
     import fairlead.controllers.certificates.signing.loop
     import fairlead.controllers.storage.provisioning.loop
     import fairlead.loadbalancer.loop
-    from fairlead.api.kinds import built_in
     from fairlead.apiserver.model import component, service_account
     from fairlead.controllers.storage.provisioning.directories import HostDirectories
     from fairlead.loadbalancer.pool import problem
@@ -202,7 +203,7 @@ def _controllers(
     return fairlead.controllers.run(
         ApiClient(server.transport(component("system:kube-controller-manager"))),
         client_of=lambda name: ApiClient(server.transport(service_account("kube-system", name))),
-        scheme=built_in(),
+        scheme=scheme,
         clock=clock,
         rng=rng,
         ids=RandomIds(rng),
