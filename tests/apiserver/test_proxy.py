@@ -67,7 +67,7 @@ async def test_requests_that_cannot_be_proxied_get_upstreams_text(api: Api) -> N
 
 async def _echo(request: web.Request) -> web.StreamResponse:
     body = await request.text()
-    headers = {k: v for k, v in request.headers.items() if k.lower().startswith(("x-", "auth", "host"))}
+    headers = {k: v for k, v in request.headers.items() if k.lower().startswith(("x-", "auth", "host", "cookie"))}
     seen = {"method": request.method, "path": request.raw_path, "body": body, "headers": headers}
     answer = web.json_response(seen, headers={"Access-Control-Allow-Origin": "*", "X-Own": "yes"}, status=207)
     answer.set_cookie("a", "1")
