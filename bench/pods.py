@@ -33,7 +33,7 @@ SETTLED_S = 3.0
 
 
 class Watch:
-    """A watch of the default namespace's Pods, on a connection of its own."""
+    """A watch of the default namespace's Pods on a separate connection."""
 
     def __init__(self, cluster: Cluster) -> None:
         access = cluster.access()

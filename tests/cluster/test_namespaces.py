@@ -77,7 +77,7 @@ def test_a_pod_of_root_has_the_nodes_processes_and_objects(kubectl: Kubectl) -> 
     if is_root(kubectl):
         assert count > 5
         assert "hostPID" not in events
-        execute(kubectl, "seeing", "pgrep -f agent")
+        execute(kubectl, "seeing", "grep -l agent- /proc/[0-9]*/comm")
     else:
         assert count < 5
         assert "spec.hostIPC" in events
@@ -114,8 +114,29 @@ def test_an_image_is_a_volume_that_cannot_be_written(kubectl: Kubectl) -> None:
     make(kubectl, "filled", volumes=volumes, more=[{"volumeMounts": mounts}])
     script = "cat /data/data/a /data/data/b /one/data/b /sub/b; touch /data/x /one/x 2>&1 | grep -c Read-only"
     assert execute(kubectl, "filled", script) == "first\nabove\nbelow\nabove\n2\n"
-    make(kubectl, "lacking", wait=False, volumes=[{"name": "v", "image": {"reference": "example.com/missing:1"}}])
-    until(
-        "the event is there",
-        lambda: "example.com/missing:1" in kubectl("get events --field-selector reason=FailedMount"),
-    )
+    missing = [{"name": "v", "image": {"reference": "example.com/missing:1"}}]
+    more = [{"volumeMounts": [{"name": "v", "mountPath": "/v"}]}]
+    make(kubectl, "lacking", wait=False, volumes=missing, more=more)
+    events = "get events --field-selector reason=FailedMount"
+    until("the event is there", lambda: "example.com/missing:1" in kubectl(events))
+
+
+def test_the_default_profile_refuses_namespaces_and_mounts(kubectl: Kubectl) -> None:
+    make(kubectl, "free")
+    make(kubectl, "profiled", securityContext={"seccompProfile": {"type": "RuntimeDefault"}})
+    exempt = {"securityContext": {"seccompProfile": {"type": "Unconfined"}}}
+    make(kubectl, "exempt", securityContext={"seccompProfile": {"type": "RuntimeDefault"}}, more=[exempt])
+    script = "unshare -U true 2>&1; mount -t tmpfs none /tmp 2>&1; grep Seccomp: /proc/self/status"
+    assert "unshare" not in execute(kubectl, "free", script)
+    refused = execute(kubectl, "profiled", script)
+    assert "unshare(0x10000000): Operation not permitted" in refused
+    assert "mount: " in refused
+    assert "unshare" not in execute(kubectl, "exempt", script)
+    assert execute(kubectl, "profiled", "ls / | wc -l; (sleep 0; echo forked) | cat").endswith("forked\n")
+
+
+def test_proc_is_open_if_the_manifest_says_so_but_not_in_roots_cluster(kubectl: Kubectl) -> None:
+    make(kubectl, "open", more=[{"securityContext": {"procMount": "Unmasked"}}])
+    masked = int(execute(kubectl, "open", "grep -c ' /proc/' /proc/mounts || true"))
+    events = kubectl("get events --field-selector involvedObject.name=open,reason=Ignored -o wide")
+    assert (masked > 0) == is_root(kubectl) == ("procMount" in events)

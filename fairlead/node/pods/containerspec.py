@@ -52,7 +52,8 @@ def process_of(pod: Pod, container: Container, image: Image, *, args: Sequence[s
     )
 
 
-def container_spec(
+def container_spec(  # noqa: PLR0913 -- all that makes a container
+    pod: Pod,
     container: Container,
     image: Image,
     process: Process,
@@ -76,9 +77,19 @@ def container_spec(
         exposed_paths=image.expose,
         privileged=bool(security and security.privileged),
         single_id=settings.single_id,
+        seccomp_default=_seccomp(pod, container) == "RuntimeDefault",
+        proc_unmasked=bool(security and security.procMount == "Unmasked") and not settings.host_namespaces,
         stdin=container.stdin,
         stdin_once=container.stdinOnce,
     )
+
+
+def _seccomp(pod: Pod, container: Container) -> str:
+    """Returns the type of the container's profile."""
+    for security in (container.securityContext, pod.spec.securityContext):
+        if security is not None and security.seccompProfile is not None:
+            return security.seccompProfile.type
+    return "Unconfined"
 
 
 def _image_mounts(image: Image, files: ImageFiles) -> Iterator[Mount]:
@@ -122,8 +133,9 @@ def _user(pod: Pod, container: Container, image: Image) -> User:
     groups = [*of_pod.supplementalGroups] if of_pod else []
     if of_pod and of_pod.fsGroup is not None:
         groups.append(of_pod.fsGroup)
+    strict = bool(of_pod and of_pod.supplementalGroupsPolicy == "Strict")
     name = _image_user(image, uid, gid) if _has_users(image) else ""
-    return User(name=name, uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups))
+    return User(name=name, uid=uid or 0, gid=gid or 0, additional_gids=tuple(groups), only_given=strict)
 
 
 def _has_users(image: Image) -> bool:

@@ -43,7 +43,7 @@ def _one_of(*values: str) -> Asks:
 _SECURITY: Mapping[str, Asks] = {
     "appArmorProfile": lambda profile: profile is not None and profile.type != "Unconfined",
     "seLinuxOptions": _any,
-    "seccompProfile": lambda profile: profile is not None and profile.type != "Unconfined",
+    "seccompProfile": lambda profile: profile is not None and profile.type == "Localhost",
     "windowsOptions": _any,
 }
 IGNORED: Mapping[type, Mapping[str, Asks]] = {
@@ -63,7 +63,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
     SecurityContext: {
         **_SECURITY,
         "allowPrivilegeEscalation": lambda value: value is True,
-        "procMount": _one_of("Unmasked"),
     },
     ResourceRequirements: {"claims": _any},
     HTTPGetAction: {"protocol": _any},
@@ -90,7 +89,16 @@ def ignored_fields(pod: Pod, *, kernel_limits: bool, host_namespaces: bool) -> l
     only memory is limited. Only pods of root's clusters may have the node's namespaces."""
     limited = {"memory", "ephemeral-storage", *(["cpu"] if kernel_limits else [])}
     host = [f"spec.{name}" for name in ("hostIPC", "hostPID") if getattr(pod.spec, name) and not host_namespaces]
-    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *host})
+    unmasked = _unmasked(pod) if host_namespaces else ()
+    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *host, *unmasked})
+
+
+def _unmasked(pod: Pod) -> Iterator[str]:
+    """Yields the paths of open /proc mounts, which would give the machine to a container of root's cluster."""
+    for name in ("initContainers", "containers"):
+        for i, container in enumerate(getattr(pod.spec, name)):
+            if container.securityContext and container.securityContext.procMount == "Unmasked":
+                yield f"spec.{name}[{i}].securityContext.procMount"
 
 
 def _limits(pod: Pod, limited: Collection[str]) -> Iterator[str]:

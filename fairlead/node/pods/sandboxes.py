@@ -80,7 +80,7 @@ class PodSandboxes:
                 meta.uid,
                 hostname,
                 record,
-                sysctls=tuple(sysctls_of(pod)),
+                sysctls=dict(sysctls_of(pod)),
                 host_ipc=bool(pod.spec.hostIPC) and self._host_namespaces,
                 share_pids=bool(pod.spec.shareProcessNamespace),
             )

@@ -94,6 +94,7 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
         folders = files.image_volumes(image_files.writable, volumes)
         image_files = replace(image_files, volumes=folders)
     return container_spec(
+        local.pod,
         container,
         image,
         process,

@@ -20,6 +20,8 @@ class User:
     uid: int = 0
     gid: int = 0
     additional_gids: tuple[int, ...] = ()
+    only_given: bool = False
+    """The groups are those given; the image's lists of members do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,9 @@ class ContainerSpec:
     """The directories of the container's control group: one for v2, one for each controller for v1, none without
     limits."""
     oom_score_adj: int | None = None
+    seccomp_default: bool = False
+    """The seccomp profile is RuntimeDefault."""
+    proc_unmasked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

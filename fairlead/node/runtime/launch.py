@@ -153,7 +153,8 @@ def _drop_privileges(spec: ContainerSpec) -> None:
         privilege.set_capabilities(keep)
     if spec.privileged:
         privilege.new_session_keyring()
-    privilege.limit_calls(fake_ids=single_id, confined=not spec.privileged)
+    profile = keep if spec.seccomp_default and not spec.privileged else None
+    privilege.limit_calls(fake_ids=single_id, confined=not spec.privileged, profile=profile)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -6,12 +6,13 @@ and notices carry the epoch that the agent's first request (Hello) has set: thos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from fairlead.base.dataclass import dataclass
+from fairlead.base.dataclass import dataclass, field
 from fairlead.node.runtime.containerspec import ContainerSpec, ExecSpec
 
-VERSION = 5
+VERSION = 6
 """The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 
@@ -54,8 +55,8 @@ class MakeSandbox:
     id: str
     hostname: str
     record: SandboxRecord
-    sysctls: tuple[tuple[str, str], ...] = ()
-    """Kernel parameters of its namespaces: path below /proc/sys, and value."""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    """Kernel parameters of its namespaces by their paths below /proc/sys."""
     host_ipc: bool = False
     """It has the node's System V objects."""
     share_pids: bool = False

@@ -66,6 +66,32 @@ _AF_VSOCK = 40
 """AF_VSOCK reaches the hypervisor and the host's own listeners: its addresses belong to no network namespace."""
 _IO_URING_SETUP = 425
 """The same number on every architecture. A ring makes sockets without the call (IORING_OP_SOCKET, Linux 5.19)."""
+_DEFAULT_DENIED: dict[str, tuple[int, ...]] = {
+    # acct clock_adjtime clock_settime create_module delete_module finit_module get_kernel_syms get_mempolicy
+    # init_module ioperm iopl kcmp kexec_file_load kexec_load lookup_dcookie mbind move_pages name_to_handle_at
+    # nfsservctl open_by_handle_at process_vm_readv process_vm_writev query_module reboot set_mempolicy settimeofday
+    # swapoff swapon sysfs _sysctl uselib userfaultfd ustat vhangup
+    "x86_64": (
+        *(163, 305, 227, 174, 176, 313, 177, 239, 175, 173, 172, 312, 320, 246, 212, 237, 279, 303, 180, 304),
+        *(310, 311, 178, 169, 238, 164, 168, 167, 139, 156, 134, 323, 136, 153),
+    ),
+    "aarch64": (
+        *(89, 266, 112, 106, 273, 236, 105, 272, 294, 104, 18, 235, 239, 264, 42, 265, 270, 271, 142, 237, 170),
+        *(225, 224, 282, 58),
+    ),
+}
+"""The calls that container engines' default profiles refuse, as far as no capability allows them."""
+_ADMIN_DENIED: dict[str, tuple[int, ...]] = {
+    # bpf fanotify_init fsconfig fsmount fsopen fspick mount move_mount open_tree perf_event_open pivot_root quotactl
+    # setdomainname sethostname setns syslog umount2 unshare
+    "x86_64": (321, 300, 431, 432, 430, 433, 165, 429, 428, 298, 155, 179, 171, 170, 308, 103, 166, 272),
+    "aarch64": (280, 262, 431, 432, 430, 433, 40, 429, 428, 241, 41, 60, 162, 161, 268, 116, 39, 97),
+}
+"""Those that they refuse without SYS_ADMIN."""
+_CLONE: dict[str, int] = {"x86_64": 56, "aarch64": 220}
+_CLONE3 = 435
+_NEW_NAMESPACES = 0x7E020000
+"""The flags CLONE_NEW* of clone(2). clone3 has them in memory, which no filter can read: it is unknown."""
 _X32_BIT = 0x40000000
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
@@ -73,17 +99,26 @@ _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def container_filter(machine: str, *, fake_ids: bool, confined: bool) -> bytes:
+def container_filter(machine: str, *, fake_ids: bool, confined: bool, denied: dict[int, int] | None = None) -> bytes:
     """Returns the seccomp program of a container; empty if none is needed. With `fake_ids`, changes of ids and owners
     return 0 and do nothing; with `confined`, kernel keys, io_uring and AF_VSOCK are refused as container engines refuse
-    them."""
+    them. `denied` has the calls of a profile, which also refuses new namespaces."""
     calls = dict.fromkeys(_ID_CALLS[machine], 0) if fake_ids else {}
     if not confined:
         return filter_program(machine, calls) if calls else b""
-    calls |= dict.fromkeys((*_KEY_CALLS[machine], _IO_URING_SETUP), _EPERM)
+    calls |= dict.fromkeys((*_KEY_CALLS[machine], _IO_URING_SETUP), _EPERM) | (denied or {})
     arch, old_calls = _KEY_CALLS_32[machine]
     other = (arch, dict.fromkeys((*old_calls, _IO_URING_SETUP), _EPERM))
-    return filter_program(machine, calls, other, no_vsock=True)
+    clone = _CLONE[machine] if denied and _CLONE3 in denied else None
+    return filter_program(machine, calls, other, no_vsock=True, no_namespaces=clone)
+
+
+def default_profile(machine: str, capabilities: Sequence[str]) -> dict[int, int]:
+    """Returns the calls that the profile RuntimeDefault refuses, with their errors."""
+    calls = dict.fromkeys(_DEFAULT_DENIED[machine], _EPERM)
+    if "SYS_ADMIN" not in capabilities:
+        calls |= dict.fromkeys(_ADMIN_DENIED[machine], _EPERM) | {_CLONE3: _ENOSYS}
+    return calls
 
 
 def filter_program(
@@ -92,11 +127,12 @@ def filter_program(
     other: tuple[int, Mapping[int, int]] | None = None,
     *,
     no_vsock: bool = False,
+    no_namespaces: int | None = None,
 ) -> bytes:
     """Returns an array of `struct sock_filter` under which calls return an error number at once (0: success). `other`
     is a further architecture with its calls. `no_vsock` refuses AF_VSOCK. x32 calls, whose numbers would bypass the
-    filter, are unknown (ENOSYS)."""
-    load, equal, at_least, ret = 0x20, 0x15, 0x35, 0x06
+    filter, are unknown (ENOSYS). `no_namespaces`: the number of clone, which may not make namespaces."""
+    load, equal, at_least, has, ret = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, errno = (ret, 0, 0, 0x7FFF0000), 0x00050000
     program = [(load, 0, 0, 4)]
     for arch, numbers in filter(None, ((_ARCH[machine], calls), other)):
@@ -105,6 +141,9 @@ def filter_program(
             body += [(at_least, 0, 1, _X32_BIT), (ret, 0, 0, errno | _ENOSYS)]
         for number, code in numbers.items():
             body += [(equal, 0, 1, number), (ret, 0, 0, errno | code)]
+        if no_namespaces is not None and arch == _ARCH[machine]:
+            check = [(load, 0, 0, 16), (has, 0, 1, _NEW_NAMESPACES), (ret, 0, 0, errno | _EPERM), allow]
+            body += [(equal, 0, len(check), no_namespaces), *check]
         if no_vsock:  # the low half of the first argument: the kernel takes an int
             refuse = [(load, 0, 0, 16), (equal, 0, 1, _AF_VSOCK), (ret, 0, 0, errno | _EAFNOSUPPORT), allow]
             body += [(equal, 0, len(refuse), _SOCKET[arch]), *refuse]
@@ -121,10 +160,14 @@ def set_filter(code: bytes) -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def limit_calls(*, fake_ids: bool, confined: bool) -> None:
-    """Installs the container's filter, as far as the call numbers of this machine's architecture are known."""
+def limit_calls(*, fake_ids: bool, confined: bool, profile: Sequence[str] | None = None) -> None:
+    """Installs the container's filter, as far as the call numbers of this machine's architecture are known. `profile`:
+    the capabilities of a container with the profile RuntimeDefault."""
     machine = os.uname().machine
-    if machine in _ARCH and (code := container_filter(machine, fake_ids=fake_ids, confined=confined)):
+    if machine not in _ARCH:
+        return
+    denied = None if profile is None else default_profile(machine, profile)
+    if code := container_filter(machine, fake_ids=fake_ids, confined=confined, denied=denied):
         set_filter(code)
 
 

@@ -47,8 +47,9 @@ modes."""
 class RootFilesystem:
     """A root file system under construction on the bundle directory."""
 
-    def __init__(self, bundle: str, *, privileged: bool, image: ImageRoot | None = None) -> None:
+    def __init__(self, bundle: str, *, privileged: bool, proc_unmasked: bool, image: ImageRoot | None = None) -> None:
         self._bundle = bundle
+        self._proc_unmasked = proc_unmasked
         self._privileged = privileged
         self._kernel_mounts = kernel_mounts()
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
@@ -229,7 +230,7 @@ class RootFilesystem:
             linux.set_read_only(sys)
         else:
             controlgroup.show(cgroups, f"{sys}/fs/cgroup")
-        if not self._privileged:
+        if not (self._privileged or self._proc_unmasked):
             self._mask()
 
     def _mask(self) -> None:
@@ -262,7 +263,9 @@ def build(spec: ContainerSpec) -> None:
     """Makes the calling process's mount namespace anew from the spec and moves into it."""
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    root = RootFilesystem(spec.bundle, privileged=spec.privileged, image=spec.image_root)
+    root = RootFilesystem(
+        spec.bundle, privileged=spec.privileged, proc_unmasked=spec.proc_unmasked, image=spec.image_root
+    )
     hidden = [os.path.realpath(path) for path in spec.masked_paths]
     homes = [os.path.realpath(path) for path in spec.home_paths]
     exposed = [os.path.realpath(path) for path in spec.exposed_paths]

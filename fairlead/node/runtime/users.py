@@ -68,7 +68,7 @@ def lookup(user: User, passwd: str, group: str) -> tuple[User, str]:
     uid = account.uid if account else number or 0
     gid = _group(group_name, group) if group_name else (account.gid if account else 0)
     groups = dict.fromkeys(user.additional_gids)
-    if account is not None:
+    if account is not None and not user.only_given:
         groups |= dict.fromkeys(_memberships(account.name, group))
     return User(uid=uid, gid=gid, additional_gids=tuple(groups)), (account.home if account else "") or "/"
 

@@ -153,7 +153,7 @@ class Zygote:
             for fd in given[:1]:
                 linux.setns(fd, linux.CLONE_NEWNET)
             linux.sethostname(make.hostname)
-            for path, value in make.sysctls:
+            for path, value in make.sysctls.items():
                 linux.put(f"/proc/sys/{path}", value)
             fds = tuple(os.open(f"/proc/self/ns/{n}", os.O_RDONLY | os.O_CLOEXEC) for n in _NAMESPACES)
         finally:

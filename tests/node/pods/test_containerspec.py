@@ -58,7 +58,7 @@ def spec_of(container: dict[str, Any] | None = None, image: Image = IMAGE, **spe
     mounts = pod_mounts(c, image, etc="/s/etc", termination_log="/s/end", volumes=[VOLUME])
     process = process_of(p, c, image, args=["run"], env={"A": "1"})
     files = ImageFiles({"/etc/a": "/s/0"}, "/s/root")
-    return container_spec(c, image, process, files=files, mounts=mounts, settings=SETTINGS)
+    return container_spec(p, c, image, process, files=files, mounts=mounts, settings=SETTINGS)
 
 
 def test_a_container_has_the_images_files_below_the_pods() -> None:

@@ -201,6 +201,8 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere",
     },
     "SecurityContext": {
+        "procMount": f"{NAMESPACES}::test_proc_is_open_if_the_manifest_says_so_but_not_in_roots_cluster",
+        "seccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
         "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
         "privileged": "node/runtime/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
         "readOnlyRootFilesystem": MEMORY,
@@ -209,9 +211,12 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "runAsUser": USERS,
     },
     "Capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
+    "SeccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
     "Sysctl": f"{NAMESPACES}::test_safe_parameters_are_set_and_others_are_refused",
     "ImageVolumeSource": f"{NAMESPACES}::test_an_image_is_a_volume_that_cannot_be_written",
     "PodSecurityContext": {
+        "seccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
+        "supplementalGroupsPolicy": "node/runtime/test_users.py::test_a_strict_policy_leaves_out_the_images_members",
         "sysctls": f"{NAMESPACES}::test_safe_parameters_are_set_and_others_are_refused",
         "fsGroup": USERS,
         "runAsGroup": USERS,
@@ -315,7 +320,6 @@ MEANINGLESS: dict[str, dict[str, str]] = {
     "EphemeralContainer": {"imagePullPolicy": "images are programs of the machine: nothing is pulled"},
     "PodSecurityContext": {
         "fsGroupChangePolicy": "volumes are made for the pod, with the group that they have",
-        "supplementalGroupsPolicy": "images bring no groups of their own",
     },
     "ObjectFieldSelector": {"apiVersion": "v1 is the only one"},
     "EphemeralVolumeSource": {"volumeClaimTemplate": "a controller makes the claim"},
@@ -394,7 +398,7 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
         "name": "c",
         "image": "x",
         "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1"}},
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "allowPrivilegeEscalation": True},
+        "securityContext": {"seccompProfile": {"type": "Localhost"}, "allowPrivilegeEscalation": True},
         "volumeMounts": [
             {"name": "v", "mountPath": "/a", "mountPropagation": "None"},
             {"name": "v", "mountPath": "/b", "mountPropagation": "Bidirectional"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fairlead.node.runtime.containerspec import User
@@ -53,3 +55,10 @@ def test_an_image_without_tables_has_users_by_number_only() -> None:
     assert lookup(User(name="5:6"), "", "") == (User(uid=5, gid=6), "/")
     with pytest.raises(UserProblem):
         lookup(User(name="web"), "", "")
+
+
+def test_a_strict_policy_leaves_out_the_images_members() -> None:
+    passwd, group = "web:x:33:33::/srv:/bin/sh\n", "web:x:33:\nlogs:x:44:web\n"
+    given = User(name="web", additional_gids=(7,))
+    assert lookup(given, passwd, group)[0].additional_gids == (7, 44)
+    assert lookup(replace(given, only_given=True), passwd, group)[0].additional_gids == (7,)

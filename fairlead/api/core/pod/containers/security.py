@@ -102,7 +102,7 @@ class SecurityContext(Record):
         Annotated[
             str,
             OneOf("Default", "Unmasked"),
-            Doc("Type of the /proc mount: Default (some paths masked) or Unmasked, which Fairlead's nodes ignore."),
+            Doc("Type of the /proc mount: Default (some paths masked) or Unmasked, which clusters of root ignore."),
         ]
         | None
     ) = None
@@ -129,7 +129,7 @@ class SecurityContext(Record):
     seccompProfile: (
         Annotated[
             SeccompProfile,
-            Doc("Seccomp profile of the container; overrides the pod's profile. Fairlead's nodes ignore the field."),
+            Doc("Seccomp profile of the container; overrides the pod's profile. Fairlead's nodes ignore Localhost."),
         ]
         | None
     ) = None
