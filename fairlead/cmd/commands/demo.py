@@ -21,7 +21,7 @@ from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
 from fairlead.cli.lookups import list_services, list_slices
 from fairlead.cli.services import published_ports
-from fairlead.cli.table import render, render_table
+from fairlead.cli.table import render, render_table, terminal_width
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster import userconfig
 from fairlead.cmd.cluster.flags import add_kubeconfig_flag
@@ -114,15 +114,18 @@ def _address(api: Api, tree: Tree, clock: Clock) -> str:
 
 
 def _show_answers(paths: Paths, api_port: int, places: list[tuple[str, str, int]], pods: list[str]) -> None:
-    print(f"\n{REQUESTS} requests to each Service, and which Pod answered how often:\n")
+    common = {pod.rpartition("-")[0] for pod in pods}
+    short = {pod: f"…-{pod.rpartition('-')[2]}" if len(common) == 1 else pod for pod in pods}
+    print(f"\n{REQUESTS} requests to each Service, and how often each Pod answered:\n")
     rows = []
     for name, address, port in places:
         for origin, counts in (
-            (f"Pod {pods[0]}", _from_pod(paths, api_port, pods, address, port)),
+            (f"Pod {short[pods[0]]}", _from_pod(paths, api_port, pods, address, port)),
             ("node1", _from_node(paths, pods, address, port)),
         ):
             rows.append([name, f"{address}:{port}", origin, *(str(counts[pod]) for pod in pods), str(counts["?"])])
-    print(render(["SERVICE", "ADDRESS", "ASKED FROM", *pods, "OTHER"], rows))
+    header = ["SERVICE", "ADDRESS", "ASKED FROM", *short.values(), "OTHER"]
+    print(render(header, rows, width=terminal_width(), optional=("OTHER", "ADDRESS")))
 
 
 def _from_pod(paths: Paths, api_port: int, pods: list[str], address: str, port: int) -> Counter[str]:
@@ -184,7 +187,12 @@ def _show_tables(api: Api) -> None:
         ("kubectl get po -o wide", _PODS, True),
     ):
         try:
-            table = render_table(api.get(path, accept=TABLE), wide=wide)
+            table = render_table(
+                api.get(path, accept=TABLE),
+                wide=wide,
+                width=terminal_width(),
+                optional=("READINESS GATES", "NOMINATED NODE", "SELECTOR", "AGE"),
+            )
         except ApiError as e:
             raise CommandError(f"{command}: {e}") from e
         print(f"\n$ {command}\n{table}")
@@ -197,12 +205,13 @@ def _show_next(name: str, paths: Paths, api: Api) -> None:
     print("\nThe cluster stays up. Reach its Services from here:\n")
     print(render(["SERVICE", "COMMAND"], _ways(api, f"{typed} shell{option} node2")))
     print(f"""
-Pods reach each other and the Services, but no other machines ({typed} up --egress opens a way out). What to try next:
+Pods reach each other and the Services, but no other machines. What to try next:
 
 {env}  {kubectl} scale deployment webui --replicas 5 && {kubectl} get ep webui-svc
   {typed} open{option} svc/loadbalancer-service
   {typed} services{option}
   {typed} logs{option} --tail 20
+  {typed} up --help          # e.g. --egress: Pods reach other machines
   {typed} down{option}""")
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from fairlead.cli.api import Api
 from fairlead.cli.lookups import list_services, list_slices, selected_pods
 from fairlead.cli.services import COLUMNS, NOT_SERVED, Networks, PublishedPort, explain, notes, published_ports, rows
-from fairlead.cli.table import render
+from fairlead.cli.table import render, terminal_width
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([asdict(port) for port in ports], indent=2))
     elif ports:
-        print(render(COLUMNS, rows(ports)))
+        print(render(COLUMNS, rows(ports), width=terminal_width(), optional=("ADDRESS", "TYPE", "NAMESPACE")))
         for note in notes(ports):
             print(f"\n{note}")
     else:
