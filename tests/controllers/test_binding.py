@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
@@ -485,3 +488,69 @@ def test_a_pod_that_waits_is_named_in_its_claims_event() -> None:
         assert found == {"waiting for pod web-1 to be scheduled"}
 
     in_world(story)
+
+
+SIZES = st.sampled_from(["1Gi", "2Gi", "3Gi"])
+MODES = st.sampled_from([("ReadWriteOnce",), ("ReadWriteOnce", "ReadWriteMany"), ("ReadOnlyMany",)])
+CLASSES = st.sampled_from(["", "fast"])
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> tuple[list[PersistentVolume], list[PersistentVolumeClaim]]:
+    """Volumes and claims, some of which name each other."""
+    names = [f"v{n}" for n in range(draw(st.integers(0, 4)))]
+    claims = [
+        claim(
+            f"c{n}",
+            size=draw(SIZES),
+            modes=draw(MODES),
+            storage_class=draw(CLASSES),
+            volumeName=draw(st.sampled_from(["", "", *names])),
+        )
+        for n in range(draw(st.integers(0, 4)))
+    ]
+    volumes = []
+    for name in names:
+        reserved = draw(st.sampled_from([None, None, *claims]))
+        made = volume(name, size=draw(SIZES), modes=draw(MODES), storage_class=draw(CLASSES), phase="Pending")
+        if reserved is not None:
+            uid = draw(st.sampled_from(["", reserved.metadata.uid, "uid-gone"]))
+            made.spec.claimRef = ObjectReference(namespace="default", name=reserved.metadata.name, uid=uid)
+        volumes.append(made)
+    return volumes, claims
+
+
+@given(clusters(), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_order_of_steps_no_volume_serves_two_claims_and_none_is_left_over(
+    made: tuple[list[PersistentVolume], list[PersistentVolumeClaim]], rng: random.Random
+) -> None:
+    volumes = {v.metadata.name: v for v in made[0]}
+    claims = {f"default/{c.metadata.name}": c for c in made[1]}
+    keys = [("volume", name) for name in volumes] + [("claim", name) for name in claims]
+    waiting = list(keys)
+    for _ in range(500):
+        if not waiting:
+            break
+        what, name = waiting.pop(rng.randrange(len(waiting)))
+        now = State(volumes=volumes, claims=claims, classes={"fast": storage_class(provisioner="x.io/none")})
+        plan = reconcile_claim(claims[name], now) if what == "claim" else reconcile_volume(volumes[name], now)
+        for update in (*plan.update, *plan.status):
+            if isinstance(update.obj, PersistentVolume):
+                volumes[update.obj.metadata.name] = update.obj
+            elif isinstance(update.obj, PersistentVolumeClaim):
+                claims[f"default/{update.obj.metadata.name}"] = update.obj
+        if plan.update or plan.status:
+            waiting = list(keys)
+    assert not waiting, "the plans end"
+    bound = {name: c.spec.volumeName for name, c in claims.items() if c.status.phase == "Bound"}
+    assert len(set(bound.values())) == len(bound)
+    for name, at in bound.items():
+        ref = volumes[at].spec.claimRef
+        assert ref is not None
+        assert (f"{ref.namespace}/{ref.name}", ref.uid) == (name, claims[name].metadata.uid)
+        assert volumes[at].status.phase == "Bound"
+    assert sorted(bound.values()) == sorted(name for name, v in volumes.items() if v.status.phase == "Bound")
+    for found in claims.values():
+        if found.status.phase == "Pending" and not found.spec.volumeName:
+            assert best_volume(found, volumes.values()) is None
