@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import resource
 import shutil
 import socket
@@ -20,7 +19,7 @@ from fairlead.cmd.process.doctor.probe import Results
 
 _FILES = 4096
 _FREE_MIB = 200
-_SUB_IDS = 65536
+_IDS = 65536
 _MIB = 1 << 20
 _APPARMOR = "kernel/apparmor_restrict_unprivileged_userns"
 _PORTS = "net/ipv4/ip_unprivileged_port_start"
@@ -102,35 +101,24 @@ def _overlay(results: Results) -> Iterator[Finding]:
 
 
 def _sub_ids(_: Results) -> Iterator[Finding]:
-    if os.getuid() == 0:
+    if os.getuid():
+        yield ok(
+            "sub-ids",
+            "not needed: one id is mapped, as which all images run (docs/images.md)",
+        )
         return
-    user = _user_name()
-    lacks = [name for name in ("subuid", "subgid") if sub_ids(Path("/etc", name), user, os.getuid()) < _SUB_IDS]
-    if lacks:
-        files = " and ".join(f"/etc/{name}" for name in lacks)
-        cure = f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
-        yield warning("sub-ids", f"{files} give {user} no 65,536 ids: the programs of Pods have a single one", cure)
-    elif not (shutil.which("newuidmap") and shutil.which("newgidmap")):
-        yield warning("sub-ids", "newuidmap and newgidmap are missing", "sudo apt-get install uidmap")
+    mapped = _mapped_ids(Path("/proc/self/uid_map").read_text(encoding="ascii"))
+    if mapped < _IDS:
+        text = f"{mapped} ids are mapped here, so files of other users in images have no owner"
+        yield warning("sub-ids", text, "outside of a user namespace, or in one with 65,536 ids, all are there")
     else:
-        yield ok("sub-ids", f"65,536 ids for {user}")
+        yield ok("sub-ids", "all ids are mapped")
 
 
-def sub_ids(file: Path, user: str, uid: int) -> int:
-    """Returns the size of the largest range that the file gives to the user (subuid(5))."""
-    try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return 0
-    fields = [line.split(":") for line in lines if line.count(":") == 2]
-    return max((natural(size) or 0 for name, _, size in fields if name in (user, str(uid))), default=0)
-
-
-def _user_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+def _mapped_ids(uid_map: str) -> int:
+    """Returns the number of ids from 0 on that a user namespace has (user_namespaces(7))."""
+    first, _, count = uid_map.splitlines()[0].split()
+    return int(count) if first == "0" else 0
 
 
 def _cgroups(_: Results) -> Iterator[Finding]:

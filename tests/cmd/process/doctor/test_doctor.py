@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cmd.process.doctor import checks
-from fairlead.cmd.process.doctor.checks import run_checks, sub_ids
+from fairlead.cmd.process.doctor.checks import run_checks
 from fairlead.cmd.process.doctor.model import (
     Finding,
     conclusion,
@@ -78,19 +78,11 @@ def test_a_state_folder_that_cannot_be_written_is_a_problem(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("me:100000:65536\n", 65536),
-        ("1000:100000:65536\n", 65536),
-        ("me:1:1\nother:5:9\nme:200000:70000\n", 70000),
-        ("you:100000:65536\n", 0),
-        ("me:x:y\nme\n", 0),
-    ],
+    ("uid_map", "count"),
+    [("         0          0 4294967295\n", 4294967295), ("0 100000 65536\n", 65536), ("1000 1000 1\n", 0)],
 )
-def test_sub_ids_are_those_of_the_name_or_the_number(tmp_path: Path, text: str, count: int) -> None:
-    (tmp_path / "subuid").write_text(text)
-    assert sub_ids(tmp_path / "subuid", "me", 1000) == count
-    assert sub_ids(tmp_path / "missing", "me", 1000) == 0
+def test_the_ids_of_a_user_namespace_are_counted_from_the_first(uid_map: str, count: int) -> None:
+    assert checks._mapped_ids(uid_map) == count
 
 
 def test_findings_are_shown_with_their_cures() -> None:
