@@ -69,6 +69,9 @@ class SchedulingQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._waiting
+
     def put(self, key: str, pod: Pod) -> None:
         """Adds a pod, or notes its present state. A pod that is parked stays parked: see `wake`."""
         waiting = self._waiting.get(key)

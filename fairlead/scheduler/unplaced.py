@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget
     from fairlead.scheduler.preemption.plan import Preemption
 
+_KEPT = 100
+"""Number of messages about pods that wait no longer, above which these are dropped."""
 _TARGET = PodCondition(
     type="DisruptionTarget",
     status="True",
@@ -88,6 +90,8 @@ class Unplaced:
         """Writes the reasons into the pod, and an Event if they changed."""
         if self._messages.get(info.key) != message:
             self._messages[info.key] = message
+            if len(self._messages) > 2 * len(self._follower.queue) + _KEPT:
+                self._messages = {key: text for key, text in self._messages.items() if key in self._follower.queue}
             self._recorder.event(info.pod, "Warning", "FailedScheduling", message)
         await self._writer.explain(info.pod, message, nominated=nominated)
 

@@ -300,3 +300,14 @@ def test_sums_are_those_of_the_pods_there_after_any_history(moves: list[tuple[in
             fresh.update(placed.requests)
         assert {k: v for k, v in view.used.items() if v} == {k: v for k, v in fresh.items() if v}
         assert all(snapshot.node_of(key) == view.node.metadata.name for key in view.pods)
+
+
+def test_in_a_large_cluster_a_search_ends_when_enough_nodes_fit_and_the_next_goes_on_there() -> None:
+    snapshot = world([node(f"n{i:03}", unschedulable=i < 20) for i in range(300)])
+    first_search = choose(pod_info(wanting()), snapshot, tie=min)
+    assert isinstance(first_search, Chosen)
+    assert (first_search.node, first_search.examined) == ("n020", 20 + 300 * 48 // 100)
+    second = choose(pod_info(wanting()), snapshot, tie=min, start=first_search.examined)
+    assert isinstance(second, Chosen)
+    assert second.node == "n020", "the search goes round: equal nodes are left to the tie"
+    assert second.examined == 300 * 48 // 100 + 20
