@@ -140,14 +140,14 @@ class PodSpec(Record):
         list[HostAlias], ListMap(keys=("ip",), patch_key="ip"), Doc("Lines that are added to the pod's hosts file.")
     ] = []
     hostIPC: Annotated[
-        bool, Doc("Set to true to use the node's IPC namespace; default false. Fairlead's nodes ignore the field.")
+        bool, Doc("Set to true to use the node's IPC namespace; default false. Only clusters of root allow it.")
     ] = False
     hostNetwork: Annotated[
         bool, Doc("Set to true to use the node's network namespace and addresses; default false.")
     ] = False
     hostPID: Annotated[
         bool,
-        Doc("Set to true to use the node's process id namespace; default false. Fairlead's nodes ignore the field."),
+        Doc("Set to true to use the node's process id namespace; default false. Only clusters of root allow it."),
     ] = False
     hostUsers: (
         Annotated[
@@ -267,10 +267,7 @@ class PodSpec(Record):
     shareProcessNamespace: (
         Annotated[
             bool,
-            Doc(
-                "Set to true to share one process id namespace between the pod's containers; ignored by "
-                "Fairlead's nodes."
-            ),
+            Doc("Set to true to share one process id namespace between the pod's containers; default false."),
         ]
         | None
     ) = None

@@ -188,7 +188,9 @@ class PodSecurityContext(Record):
         | None
     ) = None
     seccompProfile: (
-        Annotated[SeccompProfile, Doc("Seccomp profile of all containers in the pod; ignored by Fairlead's nodes.")]
+        Annotated[
+            SeccompProfile, Doc("Seccomp profile of all containers in the pod; Fairlead's nodes ignore Localhost.")
+        ]
         | None
     ) = None
     supplementalGroups: Annotated[
@@ -203,7 +205,7 @@ class PodSecurityContext(Record):
         | None
     ) = None
     sysctls: Annotated[
-        list[Sysctl], Atomic(), Doc("Kernel parameters of the pod's namespaces; ignored by Fairlead's nodes.")
+        list[Sysctl], Atomic(), Doc("Kernel parameters of the pod's namespaces; a node rejects pods with unsafe ones.")
     ] = []
     windowsOptions: (
         Annotated[

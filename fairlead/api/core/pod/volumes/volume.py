@@ -50,8 +50,8 @@ class EmptyDirVolumeSource(Record):
         Annotated[
             Quantity,
             Doc(
-                "Maximum size of the directory's contents; unlimited if absent. Fairlead's nodes enforce a limit "
-                "only in memory."
+                "Maximum size of the directory's contents; unlimited if absent. A pod that writes more to the disk "
+                "is evicted."
             ),
         ]
         | None
@@ -192,10 +192,7 @@ class Volume(Record):
     glusterfs: Annotated[GlusterfsVolumeSource, Doc("GlusterFS volume; deprecated and not supported.")] | None = None
     hostPath: Annotated[HostPathVolumeSource, Doc("File or directory of the node.")] | None = None
     image: (
-        Annotated[
-            ImageVolumeSource, Doc("Files of a container image, mounted read-only; not supported by Fairlead's nodes.")
-        ]
-        | None
+        Annotated[ImageVolumeSource, Doc("Files of a container image, mounted read-only and without execution.")] | None
     ) = None
     iscsi: (
         Annotated[
