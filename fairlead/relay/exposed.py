@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
+from fairlead.relay.accepting import Acceptor
 from fairlead.relay.copy import Address, Pump, refuse
 from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.host import Exposed
 from fairlead.relay.listener import HostListener, PortTaken
 
 _BACKLOG = 512
-_AT_ONCE = 64
-_ACCEPT_PAUSE_S = 0.1
 _MOST_WAITING = 16
 """Datagrams of one client that wait for its socket."""
 _MOST_STRANGERS = 256
@@ -40,7 +40,8 @@ async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> 
                 log.error("cannot expose the host's port", port=f"{port}/{protocol}", error=error)
                 continue
             listener.setblocking(False)
-            nursery.spawn(_Listener(listener, port, host=host, pump=pump, nursery=nursery, log=log).run())
+            carry = partial(_carry, port=port, host=host, pump=pump, log=log)
+            nursery.spawn(Acceptor(listener, carry, nursery=nursery, log=log).run())
         try:
             await asyncio.Future()
         finally:
@@ -101,51 +102,14 @@ class _Senders(Datagrams):
                 return
 
 
-class _Listener:
-    def __init__(
-        self, listener: socket.socket, port: int, *, host: HostListener, pump: Pump, nursery: Nursery, log: Log
-    ) -> None:
-        self._listener = listener
-        self._port = port
-        self._host = host
-        self._pump = pump
-        self._nursery = nursery
-        self._log = log
-        self._failed = asyncio.Event()
-
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        with self._listener:
-            while True:
-                loop.add_reader(self._listener.fileno(), self._accept)
-                try:
-                    await self._failed.wait()
-                finally:
-                    loop.remove_reader(self._listener.fileno())
-                self._failed.clear()
-                await asyncio.sleep(_ACCEPT_PAUSE_S)
-
-    def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                peer, _address = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._log.warn("cannot accept", port=self._port, error=error)
-                self._failed.set()
-                return
-            peer.setblocking(False)
-            self._nursery.spawn(self._carry(peer))
-
-    async def _carry(self, peer: socket.socket) -> None:
-        try:
-            there = await self._host.connect(self._port)
-        except (PortTaken, OSError, TimeoutError) as error:
-            self._log.debug("the host does not answer", port=self._port, error=error)
-            refuse(peer)
-        except asyncio.CancelledError:
-            refuse(peer)
-            raise
-        else:
-            self._pump.join(peer, there, source=self._port)
+async def _carry(peer: socket.socket, _sender: str, *, port: int, host: HostListener, pump: Pump, log: Log) -> None:
+    try:
+        there = await host.connect(port)
+    except (PortTaken, OSError, TimeoutError) as error:
+        log.debug("the host does not answer", port=port, error=error)
+        refuse(peer)
+    except asyncio.CancelledError:
+        refuse(peer)
+        raise
+    else:
+        pump.join(peer, there, source=port)

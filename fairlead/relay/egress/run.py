@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
@@ -17,6 +18,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
+from fairlead.relay.accepting import Acceptor
 from fairlead.relay.copy import Address, Pump, refuse
 from fairlead.relay.egress import sockets
 from fairlead.relay.egress.rules import routes, rules
@@ -29,7 +31,6 @@ MOST_FLOWS = 1024
 _AT_ONCE = 64
 _MOST_WAITING = 16
 _LOOK_EVERY_S = 10.0
-_ACCEPT_PAUSE_S = 0.1
 
 Flow = tuple[Address, Address]
 """Sender and destination."""
@@ -44,7 +45,8 @@ async def run(network: ClusterNetwork, *, host: HostListener, log: Log) -> None:
         pump = Pump(max(1, descriptor_limit() // 8))
         flows = [Flows(one, host=host, nursery=nursery, log=log) for one in receivers]
         for listener in listeners:
-            nursery.spawn(_Acceptor(listener, host=host, pump=pump, nursery=nursery, log=log).run())
+            carry = partial(_carry, host=host, pump=pump, log=log)
+            nursery.spawn(Acceptor(listener, carry, nursery=nursery, log=log).run())
         try:
             await asyncio.Future()
         finally:
@@ -73,53 +75,19 @@ def install(network: ClusterNetwork, *, tcp: int, udp: int) -> None:
         netlink.execute(routes(network))
 
 
-class _Acceptor:
-    def __init__(self, listener: socket.socket, *, host: HostListener, pump: Pump, nursery: Nursery, log: Log) -> None:
-        self._listener = listener
-        self._host = host
-        self._pump = pump
-        self._nursery = nursery
-        self._log = log
-        self._failed = asyncio.Event()
-
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        with self._listener:
-            while True:
-                loop.add_reader(self._listener.fileno(), self._accept)
-                try:
-                    await self._failed.wait()
-                finally:
-                    loop.remove_reader(self._listener.fileno())
-                self._failed.clear()
-                await asyncio.sleep(_ACCEPT_PAUSE_S)
-
-    def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                peer, sender = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._log.warn("cannot accept", error=error)
-                self._failed.set()
-                return
-            peer.setblocking(False)
-            self._nursery.spawn(self._carry(peer, sender[:2]))
-
-    async def _carry(self, peer: socket.socket, sender: Address) -> None:
-        address = peer.getsockname()[:2]
-        try:
-            there = await self._host.dial(address, "TCP")
-            await connected(there, CONNECT_S)
-        except (PortTaken, OSError, TimeoutError) as error:
-            self._log.info("not reached", destination=f"{address[0]}:{address[1]}/TCP", sender=sender[0], error=error)
-            refuse(peer)
-        except asyncio.CancelledError:
-            refuse(peer)
-            raise
-        else:
-            self._pump.join(peer, there, source=hash(sender[0]))
+async def _carry(peer: socket.socket, sender: str, *, host: HostListener, pump: Pump, log: Log) -> None:
+    address = peer.getsockname()[:2]
+    try:
+        there = await host.dial(address, "TCP")
+        await connected(there, CONNECT_S)
+    except (PortTaken, OSError, TimeoutError) as error:
+        log.info("not reached", destination=f"{address[0]}:{address[1]}/TCP", sender=sender, error=error)
+        refuse(peer)
+    except asyncio.CancelledError:
+        refuse(peer)
+        raise
+    else:
+        pump.join(peer, there, source=hash(sender))
 
 
 async def connected(sock: socket.socket, limit_s: float) -> None:
