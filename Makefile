@@ -66,6 +66,7 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.churn
 	$(BIN)/python -m bench.change
 	$(BIN)/python -m bench.synloss
+	$(BIN)/python -m bench.rollout
 	$(BIN)/python -m bench.relay
 	$(BIN)/python -m bench.loadbalancer
 	$(BIN)/python -m bench.dns

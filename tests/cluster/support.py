@@ -246,12 +246,14 @@ def new_cluster(who: str = "root") -> Iterator[Cluster]:
 
 
 @contextmanager
-def traffic(cluster: Cluster, node: str, address: str = "10.96.7.7", port: int = 80) -> Iterator[dict[str, Any]]:
+def traffic(
+    cluster: Cluster, node: str, address: str = "10.96.7.7", port: int = 80, *, clients: int = 1
+) -> Iterator[dict[str, Any]]:
     """Sends requests from a node while the block lasts; afterwards the dictionary has the results."""
     script = cluster.home / "traffic.py"
-    shutil.copy(Path(__file__).with_name("traffic.py"), script)
+    shutil.copy(ROOT / "bench" / "traffic.py", script)
     script.chmod(0o644)
-    words = (cluster.runner.python, str(script), address, str(port))
+    words = (cluster.runner.python, str(script), address, str(port), str(clients))
     command = cluster.runner.command("shell", "--name", cluster.name, node, "--", *words)
     process = cluster.runner.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     report: dict[str, Any] = {}

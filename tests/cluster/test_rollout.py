@@ -1,4 +1,4 @@
-"""Rolling restarts under clients that make a new connection for each request: none is lost."""
+"""Rollouts under clients that make a new connection for each request: none is lost."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from tests.cluster.support import Cluster, free_node_port, free_port, new_cluster, traffic, until
-from tests.cluster.test_kill import DEPLOYMENTS, PODS, SERVICES, deployment, ready_pods, service
+from bench.rollout import HOOKS, REPLICAS, deployment, neighbour, roll_out, service
+from tests.cluster.support import free_node_port, free_port, new_cluster, traffic, until
+from tests.cluster.test_kill import DEPLOYMENTS, SERVICES, ready_pods
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -16,22 +17,8 @@ IPTABLES = pytest.mark.skipif(
     not (shutil.which("iptables-restore") or shutil.which("iptables-restore", path="/usr/sbin:/sbin")),
     reason="iptables is not installed",
 )
-RESTARTS = 3
-
-
-def restart(cluster: Cluster, number: int) -> None:
-    """Runs a rolling restart and waits for its end."""
-    api = cluster.access()
-    before = {pod["metadata"]["name"] for pod in api.call("GET", PODS)["items"]}
-    found = api.call("GET", f"{DEPLOYMENTS}/web")
-    found["spec"]["template"]["metadata"]["annotations"] = {"restarted": str(number)}
-    api.call("PUT", f"{DEPLOYMENTS}/web", found)
-
-    def done() -> bool:
-        names = {pod["metadata"]["name"] for pod in api.call("GET", PODS)["items"]}
-        return names.isdisjoint(before) and len(ready_pods(cluster)) == 3
-
-    until(f"the end of restart {number}", done)
+ROLLOUTS = 10
+CLIENTS = 16
 
 
 _ASK = """
@@ -62,21 +49,22 @@ def test_agents_may_read_only_the_applied_revision() -> None:
         assert codes("relay") == [403, 403]
 
 
+@pytest.mark.parametrize(("way", "rollouts"), [("wait", ROLLOUTS), ("sleep", 3)])
 @pytest.mark.parametrize("mode", ["nftables", pytest.param("iptables", marks=IPTABLES)])
-def test_a_rolling_restart_loses_no_request_through_any_node(mode: str) -> None:
+def test_rollouts_lose_no_request_of_clients_on_a_busy_machine(mode: str, way: str, rollouts: int) -> None:
     with new_cluster() as cluster:
         cluster.up("--nodes", "2", "--proxy-mode", mode, "--api-port", str(free_port()))
-        node_port = free_node_port()
-        cluster.access().call("POST", DEPLOYMENTS, deployment())
-        cluster.access().call("POST", SERVICES, service("10.96.7.7", node_port))
-        until("three Pods Ready", lambda: len(ready_pods(cluster)) == 3)
+        node_port, access = free_node_port(), cluster.access()
+        access.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", neighbour())
+        access.call("POST", DEPLOYMENTS, deployment(HOOKS[way]))
+        access.call("POST", SERVICES, service(node_port))
+        until("three Pods Ready", lambda: len(ready_pods(cluster)) >= REPLICAS + 2)
         with (
-            traffic(cluster, "node1") as one,
-            traffic(cluster, "node2") as two,
-            traffic(cluster, "node1", "172.30.0.12", node_port) as three,
+            traffic(cluster, "node1", clients=CLIENTS) as one,
+            traffic(cluster, "node2", "172.30.0.12", node_port, clients=CLIENTS) as two,
         ):
-            for number in range(RESTARTS):
-                restart(cluster, number)
-        for report in (one, two, three):
+            for number in range(rollouts):
+                roll_out(access, number)
+        for report in (one, two):
             assert report["failures"] == []
-            assert len(report["answers"]) > RESTARTS, "Pods of every restart answered"
+            assert len(report["answers"]) > rollouts, "Pods of every rollout answered"
