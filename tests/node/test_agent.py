@@ -366,6 +366,37 @@ def test_a_container_is_told_to_stop_once_no_node_sends_its_pod_new_connections(
     assert on_node(work, ordinary=ordinary) == (["patient"], [])
 
 
+_SLOW_SERVER = """
+import os, select, signal, socket, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+listener = socket.create_server(("0.0.0.0", 8080))
+print("listening", flush=True)
+select.select([listener], [], [])
+time.sleep(1)  # as if others had all processors
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+client, _ = listener.accept()
+client.sendall(b"answered")
+"""
+
+
+@as_any_user
+def test_a_container_is_told_to_stop_once_its_server_has_accepted_all_connections(ordinary: bool) -> None:
+    async def work(node: NodeBench) -> bytes:
+        async with node.agent():
+            server = {"name": "main", "image": "busybox", "command": ["python3", "-c", _SLOW_SERVER]}
+            pod = await node.create("slow", server)
+            pod = await node.until("slow", ready)
+            await node.first_lines(pod, "main")
+            reader, writer = await asyncio.open_connection(pod.status.podIP, 8080)
+            await node.client.delete(POD, "slow", "default")
+            answer = await reader.read(100)
+            writer.close()
+            await node.gone("slow")
+            return answer
+
+    assert on_node(work, ordinary=ordinary) == b"answered"
+
+
 def test_an_agent_serves_the_applied_revision_of_its_proxies() -> None:
     async def work(node: NodeBench) -> list[tuple[int, str]]:
         node.traffic.revision = 7

@@ -211,9 +211,17 @@ class ContainerRunner:
             self._local.event("Warning", *probe_event(name, result), self._container)
 
     def _current(self) -> RunningContainer:
-        local, zygote = self._local, self._local.deps.zygote
-        uid, ip = local.pod.metadata.uid, local.state.ip
-        return RunningContainer(zygote, self._container, self.state.id, uid, ip, self._stop_signal, self._gone)
+        local, state = self._local, self.state
+        return RunningContainer(
+            zygote=local.deps.zygote,
+            container=self._container,
+            id=state.id,
+            pid=state.pid,
+            pod_uid=local.pod.metadata.uid,
+            ip=local.state.ip,
+            image_stop_signal=self._stop_signal,
+            ended=self._gone,
+        )
 
     def _hold(self, waiting: Waiting, seconds: float, *, again: bool) -> None:
         state = self.state

@@ -19,6 +19,7 @@ class RunningContainer:
     zygote: ZygoteClient
     container: Container
     id: str
+    pid: int
     pod_uid: str
     ip: str
     image_stop_signal: str

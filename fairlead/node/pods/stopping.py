@@ -7,6 +7,7 @@ import signal
 
 from fairlead.base.tasks import stop as stop_task
 from fairlead.node.draining.model import Traffic
+from fairlead.node.pods.acceptqueue import waiting_for
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.probes.prober import run_hook
 from fairlead.node.probes.result import SUCCESS, ProbeResult
@@ -16,6 +17,9 @@ DRAIN_S = 5.0
 closed port. (Upstream does not wait: it leaves this to preStop hooks that sleep.)"""
 LINGER_S = 0.1
 """Seconds after the drain in which connections under way are accepted, and short requests answered."""
+_QUEUE_EVERY_S = 0.02
+"""Seconds between two looks at accept queues: servers on a busy machine accept late, and a closed port resets what they
+did not accept."""
 _FORCED_S = 2.0
 
 
@@ -40,7 +44,9 @@ async def stop_container(run: RunningContainer, traffic: Traffic, *, grace_s: fl
 
 
 async def _drain(run: RunningContainer, traffic: Traffic, within_s: float) -> None:
-    """Waits until no proxy sends new connections, unless the container ends before."""
+    """Waits until no proxy sends new connections and all of them are accepted, unless the container ends before."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within_s
     drained = asyncio.ensure_future(traffic.drained(run.pod_uid, within_s))
     ended = asyncio.ensure_future(run.ended.wait())
     try:
@@ -49,3 +55,5 @@ async def _drain(run: RunningContainer, traffic: Traffic, within_s: float) -> No
         await stop_task(drained)
         await stop_task(ended)
     await run.wait_ended(min(LINGER_S, within_s))
+    while not run.ended.is_set() and loop.time() < until and await asyncio.to_thread(waiting_for, run.pid):
+        await run.wait_ended(_QUEUE_EVERY_S)

@@ -171,7 +171,7 @@ def test_the_manifests_stop_signal_wins_over_the_images() -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             zygote = ZygoteClient(ours, epoch=1, new_id=lambda: "")
-            run = RunningContainer(zygote, made, "id", "uid", "10.244.1.2", "SIGQUIT", asyncio.Event())
+            run = RunningContainer(zygote, made, "id", 1, "uid", "10.244.1.2", "SIGQUIT", asyncio.Event())
             return run.stop_signal_number
 
     assert number(stopSignal="SIGUSR1") == signal.SIGUSR1
