@@ -71,6 +71,8 @@ bench: venv host ## the figures of the goals
 	$(BIN)/python -m bench.loadbalancer
 	$(BIN)/python -m bench.dns
 	$(BIN)/python -m bench.dnscluster
+	$(BIN)/python -m bench.scheduler
+	$(BIN)/python -m bench.workloads
 	$(BIN)/python -m bench.ui
 
 lock: ## pin all dependencies anew, with hashes (needs uv)

@@ -55,5 +55,5 @@ async def _drain(run: RunningContainer, traffic: Traffic, within_s: float) -> No
         await stop_task(drained)
         await stop_task(ended)
     await run.wait_ended(min(LINGER_S, within_s))
-    while not run.ended.is_set() and loop.time() < until and await asyncio.to_thread(waiting_for, run.pid):
+    while not run.ended.is_set() and loop.time() < until and await asyncio.to_thread(waiting_for, run.pid) > 0:
         await run.wait_ended(_QUEUE_EVERY_S)
