@@ -230,7 +230,7 @@ def test_a_container_outlives_the_agent_with_its_terminal_and_can_be_attached_ag
             async with attach("stdin=true&stdout=true&tty=true") as ws:
                 await ws.send_bytes(b'\x04{"Width":90,"Height":20}')
                 await ws.send_bytes(b"\x00stty size; word=kept\n")
-                first = await listen(ws, b"20 90\r\n# ")
+                first = await listen(ws, b"20 90\r\n")
         async with node.agent(), attach("stdin=true&stdout=true&tty=true") as ws:
             await ws.send_bytes(b"\x00echo $word; exit 3\n")
             second = await listen(ws)
