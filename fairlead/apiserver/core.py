@@ -119,6 +119,8 @@ class Core:
         if record is not None:
             record.body = request.body
         target = self._verbs.find(info) if info.is_resource_request else None
+        if target is None and info.is_resource_request:
+            target = await self._verbs.find_later(info)
         if target is None:
             return await self._nonresource.handle(request, user)
         context.served = True

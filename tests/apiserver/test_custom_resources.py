@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 
 from .customresources import (
@@ -309,6 +312,37 @@ async def test_versions_share_objects_and_differ_in_schema(api: Api) -> None:
     crd["metadata"]["resourceVersion"] = (await api.ok("GET", f"{DEFINITIONS}/{NAME}"))["metadata"]["resourceVersion"]
     error = await api.error("PUT", f"{DEFINITIONS}/{NAME}", crd)
     assert "v1 was previously a storage version" in causes(error)[0]
+
+
+class SlowRemoval:
+    """A subscriber that holds up the removal of kinds."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def kind_added(self, kind: Kind[Any]) -> None:
+        pass
+
+    async def kind_removed(self, kind: Kind[Any]) -> None:
+        self.began.set()
+        await self.may_end.wait()
+
+
+@story
+async def test_requests_wait_while_the_storage_version_changes(api: Api) -> None:
+    await define(api, version("v1"), version("v2", storage=False))
+    await api.ok("POST", OBJECTS, crontab(cron="1 1"))
+    crd = await api.ok("GET", f"{DEFINITIONS}/{NAME}")
+    crd["spec"]["versions"] = [version("v1", storage=False), version("v2")]
+    slow = SlowRemoval()
+    api.scheme._subscribers = {slow: None, **api.scheme._subscribers}  # the last one to hear of a removal
+    await api.ok("PUT", f"{DEFINITIONS}/{NAME}", crd)
+    await slow.began.wait()
+    paths = [OBJECTS.replace("/v1/", f"/{name}/") for name in ("v1", "v2")]
+    waiting = [asyncio.ensure_future(api.ok("GET", f"{path}/a")) for path in paths]
+    assert (await api.error("GET", OBJECTS.replace("crontabs", "crontubs"))).code == 404
+    slow.may_end.set()
+    assert [shown["apiVersion"] for shown in await asyncio.gather(*waiting)] == [f"{GROUP}/v1", f"{GROUP}/v2"]
 
 
 @story

@@ -181,11 +181,12 @@ class CustomResources:
                 await self._scheme.renew(kind, new)
             known.form = form
             return
-        await self._withdraw(name)
-        served = self._served[name] = _Served(form)
-        for kind in kinds:
-            await self._scheme.add(kind)
-            served.kinds.append(kind)
+        with self._resources.exchanges.of(crd.spec.group, crd.spec.names.plural):
+            await self._withdraw(name)
+            served = self._served[name] = _Served(form)
+            for kind in kinds:
+                await self._scheme.add(kind)
+                served.kinds.append(kind)
 
     def _webhook(self, crd: Outline) -> RemoteConversion | None:
         """Returns the conversion by the definition's webhook, if it has one."""

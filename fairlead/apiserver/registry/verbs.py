@@ -50,12 +50,17 @@ class Verbs:
         self._clock = clock
         self._computed = computed
         self._reviews = reviews
+        self._exchanges = resources.exchanges
         self.find: Callable[[RequestInfo], Target | None] = partial(find_target, resources)
         """Returns the target of the request, or None if the path names nothing that is served."""
         self.subresources = SubresourceTable(served, self._part)
         for kind in scheme:
             self._check(kind)
         scheme.subscribe(self)
+
+    async def find_later(self, info: RequestInfo) -> Target | None:
+        """Returns the target of a request that has none now, if its kind is about to be served again."""
+        return self.find(info) if await self._exchanges.wait(info.api_group, info.resource) else None
 
     async def kind_added(self, kind: Kind[Any]) -> None:
         """Raises ValueError for a kind that declares a subresource without code, or is computed without a source."""

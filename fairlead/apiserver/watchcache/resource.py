@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead.apiserver.watchcache.cache import EncodedForm, Entry, Event, KindCache
 from fairlead.apiserver.watchcache.conversion import ConvertedCache
+from fairlead.apiserver.watchcache.exchanges import Exchanges
 from fairlead.apiserver.watchcache.mirror import Mirror, SourceCache
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
@@ -89,6 +90,7 @@ class Resources:
         self._stored: dict[Kind[Any], Resource] = {}
         self._by_prefix: dict[str, Resource] = {}
         self.served: dict[tuple[str, str, str], Resource] = {}
+        self.exchanges = Exchanges()
         self._loading: dict[str, list[Change]] = {}
         """Changes that arrive while a kind is being added, by the kind's prefix."""
         self._lists = 0
