@@ -18,6 +18,8 @@ from fairlead.machinery.kinds.metadata import check_metadata
 from fairlead.machinery.values.status import FieldError, StatusError
 
 _PART = re.compile(r"\.?(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
+_UID = "00000000-0000-4000-8000-000000000000"
+"""Stands for the uid that the server makes."""
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -30,6 +32,7 @@ def apply_rules(context: Context, document: Value, kind: Kind[Any]) -> None:
         return
     if kind.namespaced and not obj.metadata.namespace:
         obj.metadata.namespace = DEFAULT_NAMESPACE
+    obj.metadata.uid = _UID  # some defaults are made of it
     obj = kind.prepare_create(kind.default(obj))
     errors = [*check_metadata(kind, obj.metadata), *check(kind, obj), *kind.create_rules(obj)]
     for error in errors:
