@@ -59,7 +59,7 @@ class Verbs:
         scheme.subscribe(self)
 
     async def find_later(self, info: RequestInfo) -> Target | None:
-        """Returns the target of a request that has none now, if its kind is about to be served again."""
+        """Waits until the kind of a request is served again, and returns the target; None if it is unknown."""
         return self.find(info) if await self._exchanges.wait(info.api_group, info.resource) else None
 
     async def kind_added(self, kind: Kind[Any]) -> None:

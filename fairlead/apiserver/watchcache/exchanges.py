@@ -16,7 +16,7 @@ LONGEST_S = 5.0
 class Exchanges:
     def __init__(self) -> None:
         self._ended: dict[tuple[str, str], asyncio.Event] = {}
-        """For each group and plural name that is being exchanged: set at the end."""
+        """Events that end the wait, by the group and plural name of the resource."""
 
     @contextlib.contextmanager
     def of(self, group: str, plural: str) -> Iterator[None]:
