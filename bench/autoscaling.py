@@ -1,4 +1,4 @@
-"""Draws how an autoscaler follows a load: docs/autoscaling.svg, from a run of examples/autoscaling.yaml.
+"""Draws how an autoscaler follows a load: docs/autoscaling.svg, from a run of examples/workloads/autoscaling.yaml.
 
 .venv/bin/python -m bench.autoscaling [FILE.svg]
 
@@ -44,7 +44,7 @@ def sample(access: Access, begin: float) -> Sample:
 def run(cluster: Cluster) -> tuple[list[Sample], float, float]:
     """Returns samples, and the times at which the load began and ended."""
     access = cluster.access()
-    kubectl(cluster, "apply", "-f", str(ROOT / "examples/autoscaling.yaml"))
+    kubectl(cluster, "apply", "-f", str(ROOT / "examples/workloads/autoscaling.yaml"))
     wait_until("the server is ready", lambda: sample(access, 0.0).replicas == 1)
     begin = time.monotonic()
     samples: list[Sample] = []

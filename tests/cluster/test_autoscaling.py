@@ -28,7 +28,7 @@ def status_of(kubectl: Kubectl, name: str) -> dict[str, Any]:
 
 
 def test_a_workload_grows_under_load_and_shrinks_after_it_though_the_control_plane_is_killed(kubectl: Kubectl) -> None:
-    kubectl("apply -f -", (ROOT / "examples/autoscaling.yaml").read_text())
+    kubectl("apply -f -", (ROOT / "examples/workloads/autoscaling.yaml").read_text())
     kubectl("rollout status deployment/server --timeout=60s")
     until("its use is known", lambda: status_of(kubectl, "server").get("currentMetrics"), limit_s=120)
     kubectl("scale deployment client --replicas=1")
