@@ -16,7 +16,8 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Collection
+import struct
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,30 +43,39 @@ def handle_request(sock: socket.socket, *, exposed: Exposed = (), egress: Egress
         _answer(sock, request, exposed, egress)
     except ConnectionError:
         return False
+    except OSError:  # EAGAIN: the other end does not read; ETOOMANYREFS: too many sockets are under way
+        pass  # without an answer the relay gives up after some seconds; the supervisor goes on
     return True
 
 
 def _answer(sock: socket.socket, request: bytes, exposed: Exposed, egress: EgressPolicy | None) -> None:
     verb, number, port, protocol = _parse(request)
     reply: dict[str, Any] = {"id": number}
+    if not 0 <= port <= 65535:
+        _send(sock, reply | {"error": "invalid port"})
+        return
     if verb == _CONNECT and (address := _address(request)):
         _answer_egress(sock, reply, (address, port), protocol, egress)
         return
-    if not 0 <= port <= 65535:
-        sock.send(json.dumps(reply | {"error": "invalid port"}).encode())
-        return
     if verb == _CONNECT and (protocol, port) not in exposed:
-        sock.send(json.dumps(reply | {"error": f"port {port}/{protocol} is not exposed"}).encode())
+        _send(sock, reply | {"error": f"port {port}/{protocol} is not exposed"})
         return
     try:
         opened = _dial(port, protocol) if verb == _CONNECT else _open(port, protocol)
     except OSError as e:
-        sock.send(json.dumps(reply | {"error": _explain(e, port)}).encode())
+        _send(sock, reply | {"error": _explain(e, port)})
         return
     with opened:
         opened.setblocking(False)
         reply["listen"] = opened.getsockname()[1] if verb != _CONNECT else 0
-        socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
+        _send(sock, reply, opened)
+
+
+def _send(sock: socket.socket, reply: Mapping[str, Any], opened: socket.socket | None = None) -> None:
+    """Sends an answer, with a socket if there is one. Never waits, since the supervisor has other duties."""
+    # Not socket.send_fds, which ignores flags (Python before 3.13).
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", opened.fileno()))] if opened is not None else []
+    sock.sendmsg([json.dumps(reply).encode()], fds, socket.MSG_DONTWAIT)
 
 
 def _answer_egress(
@@ -76,10 +86,10 @@ def _answer_egress(
             raise PermissionError(errno.EACCES, "the cluster was started without --egress")
         opened = _dial(to[1], protocol, str(egress.check(to[0])))
     except OSError as e:
-        sock.send(json.dumps(reply | {"error": e.strerror or str(e)}).encode())
+        _send(sock, reply | {"error": e.strerror or str(e)})
         return
     with opened:
-        socket.send_fds(sock, [json.dumps(reply).encode()], [opened.fileno()])
+        _send(sock, reply, opened)
 
 
 def _address(request: bytes) -> str:
@@ -125,7 +135,7 @@ def _parse(request: bytes) -> tuple[str, int, int, str]:
         tree = json.loads(request)
         verb = _CONNECT if _CONNECT in tree else _LISTEN
         number, port, protocol = tree["id"], tree[verb], tree["protocol"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "", 0, -1, ""
     if not isinstance(number, int) or not isinstance(port, int) or protocol not in ("TCP", "UDP"):
         return "", 0, -1, ""

@@ -53,10 +53,19 @@ def test_no_other_address_can_be_named() -> None:
     asyncio.run(work())
 
 
+def test_a_sandbox_that_reads_no_answer_does_not_stop_the_supervisor() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    supervisor = HostResolvers(())
+    with here, there:
+        for _ in range(10_000):
+            here.send(b'{"list": 1}', socket.MSG_DONTWAIT)
+            assert supervisor.handle_request(there)
+
+
 def test_nonsense_is_answered_and_the_end_is_seen() -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     supervisor = HostResolvers(())
-    for request in (b"{", b"[]", b"7", b'{"ask": 1}', b'{"list": 1, "seq": 4}'):
+    for request in (b"{", b"[]", b"7", b'{"ask": 1}', b'{"list": 1, "seq": 4}', b"[" * 4000):
         here.send(request)
         assert supervisor.handle_request(there)
         assert here.recv(4096).startswith(b'{"seq": ')

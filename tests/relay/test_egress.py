@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
 from fairlead.net.model import ClusterNetwork, Network6
-from fairlead.relay.egress.policy import EgressPolicy, RefusedError, parse_refused, render_refused
+from fairlead.relay.egress.policy import EgressPolicy, RefusedError, is_listed, parse_refused, render_refused
 from fairlead.relay.egress.rules import ranges_inside, routes, rules
 from fairlead.relay.host import handle_request
 
@@ -50,6 +50,15 @@ def pair() -> Iterator[Pair]:
 def test_this_machine_and_its_links_are_never_reached(address: str) -> None:
     with pytest.raises(RefusedError):
         EgressPolicy().check(address)
+
+
+def test_the_anycast_addresses_of_this_machine_count_as_its_own() -> None:
+    table = (
+        "4    eth0            20010db8000100000000000000000000     2\n"
+        "4    eth0            fe800000000000000000000000000000     1\n"
+    )
+    assert is_listed(IPv6Address("2001:db8:1::"), table)
+    assert not is_listed(IPv6Address("2001:db8:1::5"), table)
 
 
 def test_ranges_of_the_user_are_refused_and_others_are_not() -> None:

@@ -84,12 +84,22 @@ def test_a_socket_for_datagrams_is_bound(pair: Pair) -> None:
         b'{"id": 1, "listen": 8080, "protocol": "SCTP"}',
         b'{"id": 1, "listen": 70000, "protocol": "TCP"}',
         b'{"id": 1, "listen": -1, "protocol": "UDP"}',
+        b'{"id": 1, "connect": 70000, "protocol": "TCP", "address": "192.0.2.1"}',
+        b'{"id": 1, "connect": -1, "protocol": "UDP", "address": "192.0.2.1"}',
+        b"[" * 4000,
     ],
 )
 def test_what_may_not_be_asked_for_is_refused(pair: Pair, request_: bytes) -> None:
     answer, fds = ask(pair, request_)
     assert answer["error"] == "invalid port"
     assert not fds
+
+
+def test_a_relay_that_reads_no_answer_does_not_stop_the_supervisor(pair: Pair) -> None:
+    ours, theirs = pair
+    for _ in range(10_000):
+        ours.send(request(0), socket.MSG_DONTWAIT)
+        assert handle_request(theirs)
 
 
 def test_the_end_of_a_connection_is_distinguished_from_a_request(pair: Pair) -> None:

@@ -12,7 +12,8 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.dns.config import HOST, BadConfig, parse_upstreams, split_upstream
@@ -45,7 +46,7 @@ class HostResolvers:
             self._answer(sock, request)
         except ConnectionError:
             return False
-        except BlockingIOError:
+        except OSError:  # EAGAIN: the other end does not read; ETOOMANYREFS: too many sockets are under way
             pass
         return True
 
@@ -54,24 +55,31 @@ class HostResolvers:
         reply: dict[str, Any] = {"seq": tree.get("seq", 0)}
         servers = self.servers()
         if "list" in tree:
-            sock.send(json.dumps(reply | {"servers": servers}).encode())
+            _send(sock, reply | {"servers": servers})
             return
         if tree.get("ask") not in servers:
-            sock.send(json.dumps(reply | {"error": "not one of the upstreams"}).encode())
+            _send(sock, reply | {"error": "not one of the upstreams"})
             return
         try:
             upstream = _connect(tree["ask"], tcp=tree.get("tcp") is True)
         except OSError as error:
-            sock.send(json.dumps(reply | {"error": error.strerror or str(error)}).encode())
+            _send(sock, reply | {"error": error.strerror or str(error)})
             return
         with upstream:
-            socket.send_fds(sock, [json.dumps(reply).encode()], [upstream.fileno()])
+            _send(sock, reply, upstream)
+
+
+def _send(sock: socket.socket, reply: Mapping[str, Any], upstream: socket.socket | None = None) -> None:
+    """Sends an answer, with a socket if there is one. Never waits, since the supervisor has other duties."""
+    # Not socket.send_fds, which ignores flags (Python before 3.13).
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", upstream.fileno()))] if upstream is not None else []
+    sock.sendmsg([json.dumps(reply).encode()], fds, socket.MSG_DONTWAIT)
 
 
 def _parse(request: bytes) -> dict[str, Any]:
     try:
         tree = json.loads(request)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return tree if isinstance(tree, dict) else {}
 

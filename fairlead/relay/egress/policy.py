@@ -6,14 +6,18 @@ services of clouds), multicast, unspecified and reserved addresses.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 
 from fairlead.base.addresses import unmapped
 from fairlead.base.dataclass import dataclass
 
 Network = IPv4Network | IPv6Network
+_ANYCAST = Path("/proc/net/anycast6")
+"""Lines of interface index, interface, address and number of users (net/ipv6/anycast.c)."""
 
 
 class RefusedError(OSError):
@@ -42,14 +46,30 @@ class EgressPolicy:
 
 
 def _is_own(ip: IPv4Address | IPv6Address) -> bool:
-    """Returns whether the address is one of this machine: only to such an address can a socket be bound."""
+    """Returns whether the address is one of this machine: only to such an address can a socket be bound. Any error but
+    EADDRNOTAVAIL and a missing family counts as one: EADDRINUSE, for example, says that all its ports are in use."""
+    if isinstance(ip, IPv6Address) and _is_anycast(ip):
+        return True
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((str(ip), 0))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True
+
+
+def _is_anycast(ip: IPv6Address) -> bool:
+    try:
+        return is_listed(ip, _ANYCAST.read_text(encoding="ascii"))
+    except OSError:  # no IPv6
+        return False
+
+
+def is_listed(ip: IPv6Address, anycast: str) -> bool:
+    """Returns whether `/proc/net/anycast6` lists the address: each network of a machine that forwards IPv6 has one (RFC
+    4291, section 2.6.1). A socket cannot be bound to it, but datagrams to it arrive at this machine."""
+    return ip.packed.hex() in (line.split()[2] for line in anycast.splitlines())
 
 
 def parse_refused(text: str) -> tuple[Network, ...]:
