@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 from fairlead.base.dataclass import dataclass
-from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 
 Tree = dict[str, Any]
 
@@ -47,9 +47,6 @@ class Item(TypedDict, total=False):
     count: Any
     source: Any
     reportingComponent: Any
-
-
-_TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ def endpoint_slice(tree: Tree) -> Tree:
         "family": tree.get("addressType", ""),
         "ports": tree.get("ports") or [],
         "endpoints": [_endpoint(one) for one in tree.get("endpoints") or ()],
-        "changed": meta.get("annotations", {}).get(_TRIGGER_TIME, ""),
+        "changed": meta.get("annotations", {}).get(TRIGGER_TIME_ANNOTATION, ""),
     }
 
 

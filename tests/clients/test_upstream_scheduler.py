@@ -122,7 +122,7 @@ def wait_until_seen(cluster: Cluster, number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get(PROGRAM), reason=f"the program is not given: {PROGRAM}")
+@pytest.mark.skipif(not os.environ.get(PROGRAM), reason=f"programs are not given: {PROGRAM}")
 def test_upstreams_scheduler_and_ours_find_the_same_nodes_feasible(served: Served, tmp_path: Path) -> None:
     program = os.environ[PROGRAM]
     cluster = Cluster(config.new_client_from_config(str(served.kubeconfig)))

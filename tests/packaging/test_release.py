@@ -88,9 +88,10 @@ def test_a_tag_that_is_not_the_version_is_refused(source: Path, tmp_path: Path) 
     assert done.stderr == "tools/release: the tag is v0.0.9, fairlead.__version__ is 0.1.0\n"
 
 
-def test_every_example_is_data_of_the_package() -> None:
+def test_the_examples_of_the_demo_are_data_of_the_package() -> None:
     linked = {path.name: path.resolve() for path in (ROOT / "fairlead" / "examples").iterdir()}
-    assert linked == {path.name: path for path in (ROOT / "examples").glob("*.yaml")}
+    assert len(linked) == 5
+    assert linked.items() <= {path.name: path for path in (ROOT / "examples").glob("*.yaml")}.items()
 
 
 def test_the_wheel_brings_the_program_its_types_and_the_plugin(program: Path, home: dict[str, str]) -> None:

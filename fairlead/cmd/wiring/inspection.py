@@ -29,7 +29,7 @@ from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
 from fairlead.proxy.settings.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
 from fairlead.proxy.sync.modes import cluster_pods
 from fairlead.proxy.sync.setup import set_up
-from fairlead.service.wellknown import HOST_URLS_ANNOTATION
+from fairlead.service.wellknown import HOST_URLS_ANNOTATION, ZONE_LABEL
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ def _node_rules(
     views = node_views(name, network.node_ip(config.node_names.index(name) + 1), network)
     view = next(each for each in views if each.family is family)
     node = objects.nodes.get(name)
-    view = replace(view, zone=node.metadata.labels.get("topology.kubernetes.io/zone", "") if node else "")
+    view = replace(view, zone=node.metadata.labels.get(ZONE_LABEL, "") if node else "")
     base = with_ranges(cluster_proxier(network, family), objects.ranges)
     setup = set_up(objects.settings, base, view)
     mode = text.mode if text is not None and text.mode else setup.mode
