@@ -74,6 +74,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if tail and (command is None or not command.takes_argv):
         parser.error(f"`{args.command}` takes no command after `--`")
     args.argv = tail
+    args.build_parser = build_parser  # for the command that describes all commands
     return args
 
 

@@ -79,6 +79,7 @@ COMMANDS = (
         cluster=None,
     ),
     Command("completion", "print the script that completes command lines in bash, zsh or fish", cluster=None),
+    Command("man", "print the manual page of all commands, as `man` reads it", cluster=None),
     Command("version", "print the version of Fairlead", cluster=None),
 )
 

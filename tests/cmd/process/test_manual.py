@@ -1,0 +1,49 @@
+"""The manual page: every command and flag is in it, and roff reads it without a warning."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+
+import pytest
+
+from fairlead.cmd.commands import COMMANDS
+from fairlead.cmd.main import build_parser, main
+from fairlead.cmd.process.manual import render
+
+PAGE = render(build_parser())
+
+
+def test_every_command_has_a_section() -> None:
+    for command in COMMANDS:
+        assert f"\n.SS fairlead {command.name.replace('-', chr(92) + '-')}\n" in PAGE
+
+
+def test_every_flag_is_described() -> None:
+    parser = build_parser()
+    subs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    flags = {
+        flag
+        for command in subs.choices.values()
+        for action in command._actions
+        for flag in action.option_strings
+        if action.help is not argparse.SUPPRESS and flag not in ("-h", "--help")
+    }
+    assert len(flags) > 60
+    assert [flag for flag in flags if flag.replace("-", "\\-") not in PAGE] == []
+
+
+def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["man"]) == 0
+    assert capsys.readouterr().out == PAGE
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="programs are not given: groff")
+def test_roff_reads_the_page_without_a_warning() -> None:
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-P-c"], input=PAGE, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert "fairlead up" in done.stdout
+    assert "without root" in done.stdout
