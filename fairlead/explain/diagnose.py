@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fairlead.base.texts import Text, text
 from fairlead.explain.checks import Check, checks_of
 from fairlead.explain.finding import Finding, Status
 from fairlead.explain.snapshot import Snapshot
@@ -18,7 +19,7 @@ class Step(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    subject: str
+    subject: Text
     """The object, as `svc/NAME` and its namespace."""
     steps: Sequence[Step]
 
@@ -49,4 +50,10 @@ def diagnose(snapshot: Snapshot) -> Diagnosis:
     if snapshot.service is None and snapshot.chosen is None and snapshot.ingress is None:
         checks = checks[:1]
     steps = [Step(check, finding) for check in checks if (finding := check.find(snapshot)) is not None]
-    return Diagnosis(f"{snapshot.kind}/{snapshot.name} in namespace {snapshot.namespace}", steps)
+    subject = text(
+        "{kind}/{name} in namespace {namespace}",
+        kind=snapshot.kind,
+        name=snapshot.name,
+        namespace=snapshot.namespace,
+    )
+    return Diagnosis(subject, steps)

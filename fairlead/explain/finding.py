@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from fairlead.base.dataclass import dataclass
+from fairlead.explain.words import Message
 
 
 class Status(Enum):
@@ -18,26 +19,26 @@ class Status(Enum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     status: Status
-    looked_at: str
+    looked_at: Message
     """Objects that the check read, in a few words; for OK also their state."""
-    cause: str = ""
+    cause: Message = ""
     """A clause without a full stop; empty only for OK."""
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Message, ...] = ()
     cure: str = ""
     """A command to paste into a shell; empty if no command can help."""
 
 
-def ok(looked_at: str) -> Finding:
+def ok(looked_at: Message) -> Finding:
     return Finding(Status.OK, looked_at)
 
 
-def note(looked_at: str, cause: str, *evidence: str, cure: str = "") -> Finding:
+def note(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
     return Finding(Status.NOTE, looked_at, cause, evidence, cure)
 
 
-def fault(looked_at: str, cause: str, *evidence: str, cure: str = "") -> Finding:
+def fault(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
     return Finding(Status.FAULT, looked_at, cause, evidence, cure)
 
 
-def unknown(looked_at: str, cause: str, *evidence: str, cure: str = "") -> Finding:
+def unknown(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
     return Finding(Status.UNKNOWN, looked_at, cause, evidence, cure)

@@ -140,11 +140,6 @@ def render_labels(labels: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
 
 
-def count(number: int, noun: str) -> str:
-    """Returns the number and the noun, in the plural unless the number is 1."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def _state(endpoint: Endpoint) -> EndpointState:
     conditions = endpoint.conditions
     return endpoint_state(conditions.ready, conditions.serving, conditions.terminating)

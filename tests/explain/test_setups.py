@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.base.texts import catalogue
 from fairlead.explain.report import render
 from fairlead.runtime.fake import run_jumping
 from tests.explain.world import explain, read
 
+KOREAN = catalogue("fairlead.explain", "ko")
 SETUPS = sorted((Path(__file__).parent / "setups").glob("*.yaml"))
 
 
@@ -29,8 +31,9 @@ def test_the_verdict_on_a_broken_set_up_is_its_true_cause(path: Path) -> None:
     decisive = next(step for step in diagnosis.steps if step.finding is diagnosis.decisive)
     text = render(diagnosis)
     assert decisive.check.name == setup.expected["check"], f"{setup.sentence}\n{text}"
+    assert any("가" <= letter <= "힣" for letter in render(diagnosis, KOREAN).splitlines()[0]), text
     assert diagnosis.status.value == setup.expected.get("status", "fault"), text
-    assert setup.expected["cause"] in decisive.finding.cause, text
+    assert setup.expected["cause"] in str(decisive.finding.cause), text
     assert setup.expected.get("cure", "") in decisive.finding.cure, text
 
 

@@ -42,9 +42,9 @@ def findings(observed: Observed, service: Tree, *slices: Tree) -> dict[str, tupl
     listed = {key: msgspec.json.encode({"items": items}) for key, items in trees.items()}
     diagnosis = diagnose(observed_in(assemble("web", "default", listed), observed))
     steps = {
-        one.check.name: (one.finding.status, one.finding.cause or one.finding.looked_at) for one in diagnosis.steps
+        one.check.name: (one.finding.status, str(one.finding.cause or one.finding.looked_at)) for one in diagnosis.steps
     }
-    return steps | {"verdict": (diagnosis.status, diagnosis.decisive.cause)}
+    return steps | {"verdict": (diagnosis.status, str(diagnosis.decisive.cause))}
 
 
 def tried(**parts: Any) -> Observed:

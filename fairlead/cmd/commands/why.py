@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fairlead.base.texts import LANGUAGES, catalogue, language
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
@@ -50,7 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="place from which a connection is tried: pod/NAME, node/NAME or host (default: the first node)",
     )
     parser.add_argument("--passive", action="store_true", help="try no connection and ask no DNS server; only read")
-    parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: text)")
+    parser.add_argument("-o", "--output", choices=["json"], help="output format: json, in English (default: text)")
+    parser.add_argument(
+        "--language", choices=LANGUAGES, help="language of the text (default: by LC_ALL, LC_MESSAGES, LANG)"
+    )
     parser.epilog = "Exit code: 0 the object works, 1 a cause was found, 2 the checks cannot tell."
 
 
@@ -74,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
 def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
     from fairlead.explain.report import as_tree, render
 
-    print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False) if args.output else render(diagnosis))
+    if args.output:
+        print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False))
+    else:
+        print(render(diagnosis, catalogue("fairlead.explain", args.language or language(os.environ))))
 
 
 def _subject(text: str) -> tuple[str, str]:

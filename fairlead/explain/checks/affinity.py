@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 
@@ -14,8 +15,11 @@ def find(s: Snapshot) -> Finding | None:
     config = spec.sessionAffinityConfig
     timeout_s = (config.clientIP.timeoutSeconds if config and config.clientIP else None) or AFFINITY_TIMEOUT_S
     return note(
-        "sessionAffinity",
-        "sessionAffinity ClientIP sends all connections of one client address to the same Pod until it has made none "
-        f"for {timeout_s} seconds",
+        text("sessionAffinity"),
+        text(
+            "sessionAffinity ClientIP sends all connections of one client address to the same Pod "
+            "until it has made none for {timeout_s} seconds",
+            timeout_s=timeout_s,
+        ),
         cure=s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"sessionAffinity":"None"}}}}\''),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.tried import REFUSED, SILENT
 
-_WORDS = {REFUSED: "was refused", SILENT: "got no answer"}
+_WORDS = {REFUSED: text("was refused"), SILENT: text("got no answer")}
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -15,11 +16,17 @@ def find(s: Snapshot) -> Finding | None:
     failed = s.tried.failed
     if failed is None:
         shown = ", ".join(f"{one.address} port {one.number}" for one in s.tried.dials)
-        return ok(f"a connection from {s.tried.sender} to {shown} was accepted")
-    word = _WORDS.get(failed.outcome, f"could not be made ({failed.detail or failed.outcome})")
+        return ok(text("a connection from {sender} to {shown} was accepted", sender=s.tried.sender, shown=shown))
+    word = _WORDS.get(failed.outcome, text("could not be made ({detail})", detail=failed.detail or failed.outcome))
     return fault(
-        f"a connection from {s.tried.sender}",
-        f"a connection from {s.tried.sender} to {failed.address} port {failed.number} {word}",
+        text("a connection from {sender}", sender=s.tried.sender),
+        text(
+            "a connection from {sender} to {address} port {number} {word}",
+            sender=s.tried.sender,
+            address=failed.address,
+            number=failed.number,
+            word=word,
+        ),
         cure=f"fairlead trace {_sender(s)} svc/{s.name}:{failed.port.partition('/')[0]} --live"
         + ("" if s.namespace == "default" else f" -n {s.namespace}"),
     )

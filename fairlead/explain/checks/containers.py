@@ -5,8 +5,10 @@ from __future__ import annotations
 from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.predicates import condition, is_ready
 from fairlead.api.core.pod.types import Pod
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
-from fairlead.explain.snapshot import Snapshot, count
+from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import Message, pods_of
 
 _STARTING = ("", "ContainerCreating", "PodInitializing")
 """Reasons of a container that is about to start."""
@@ -15,53 +17,82 @@ _STARTING = ("", "ContainerCreating", "PodInitializing")
 def find(s: Snapshot) -> Finding | None:
     if not s.selected:
         return None
-    looked_at = f"containers of {count(len(s.selected), 'Pod')}"
+    looked_at = text("containers of {pods}", pods=pods_of(len(s.selected)))
     troubles = [trouble for pod in s.selected if not is_ready(pod) and (trouble := _trouble(s, pod))]
     if not troubles:
         return ok(looked_at)
     cause, evidence, cure = troubles[0]
     if s.serving:
         return note(
-            looked_at, f"{count(len(troubles), 'Pod')} of {len(s.selected)} not running: {cause}", *evidence, cure=cure
+            looked_at,
+            text(
+                "{pods} of {number} not running: {cause}",
+                pods=pods_of(len(troubles)),
+                number=len(s.selected),
+                cause=cause,
+            ),
+            *evidence,
+            cure=cure,
         )
     return fault(looked_at, cause, *evidence, cure=cure)
 
 
-def _trouble(s: Snapshot, pod: Pod) -> tuple[str, tuple[str, ...], str] | None:
+def _trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] | None:
     name = pod.metadata.name
     if not pod.spec.nodeName:
         scheduled = condition(pod, "PodScheduled")
-        why = scheduled.message if scheduled and scheduled.message else "no node has been chosen yet"
-        return f"Pod {name} is not scheduled: {why}", (), s.kubectl(f"describe pod {name}")
+        why = scheduled.message if scheduled and scheduled.message else text("no node has been chosen yet")
+        return text("Pod {name} is not scheduled: {why}", name=name, why=why), (), s.kubectl(f"describe pod {name}")
     for status in (*pod.status.initContainerStatuses, *pod.status.containerStatuses):
         if found := _container(s, pod, status):
             return found
     node = next((node for node in s.nodes if node.metadata.name == pod.spec.nodeName), None)
     ready = next((c for c in node.status.conditions if c.type == "Ready"), None) if node else None
     if node is None or (ready is not None and ready.status != "True"):
-        text = f"Pod {name} is on node {pod.spec.nodeName}, which " + ("is not ready" if node else "does not exist")
-        return text, (), f"kubectl describe node {pod.spec.nodeName}"
+        cause = (
+            text("Pod {name} is on node {node}, which is not ready", name=name, node=pod.spec.nodeName)
+            if node
+            else text("Pod {name} is on node {node}, which does not exist", name=name, node=pod.spec.nodeName)
+        )
+        return cause, (), f"kubectl describe node {pod.spec.nodeName}"
     return None
 
 
-def _container(s: Snapshot, pod: Pod, status: ContainerStatus) -> tuple[str, tuple[str, ...], str] | None:
-    waiting, where = status.state.waiting, f"container {status.name} of Pod {pod.metadata.name}"
+def _container(s: Snapshot, pod: Pod, status: ContainerStatus) -> tuple[Message, tuple[Message, ...], str] | None:
+    waiting, where = (
+        status.state.waiting,
+        text("container {name} of Pod {pod}", name=status.name, pod=pod.metadata.name),
+    )
     last = status.lastState.terminated or status.state.terminated
     logs = s.kubectl(f"logs {pod.metadata.name} -c {status.name}")
     if (waiting and waiting.reason == "CrashLoopBackOff") or (
         last and status.restartCount > 0 and status.state.running is None
     ):
-        reason = f" ({last.reason}, exit code {last.exitCode})" if last else ""
-        evidence = (f"last message: {last.message}",) if last and last.message else ()
-        return f"{where} crashes again and again: CrashLoopBackOff{reason}", evidence, f"{logs} --previous"
+        reason = text(" ({reason}, exit code {code})", reason=last.reason, code=last.exitCode) if last else ""
+        evidence = (text("last message: {message}", message=last.message),) if last and last.message else ()
+        return (
+            text("{where} crashes again and again: CrashLoopBackOff{reason}", where=where, reason=reason),
+            evidence,
+            f"{logs} --previous",
+        )
     if waiting and waiting.reason not in _STARTING:
         is_image = "Image" in waiting.reason
-        what = f'cannot get its image "{status.image}"' if is_image else "cannot start"
+        what = text('cannot get its image "{image}"', image=status.image) if is_image else text("cannot start")
         cure = f"set image {_owner(pod)} {status.name}=IMAGE" if is_image else f"describe pod {pod.metadata.name}"
-        return f"{where} {what}: {waiting.reason}: {waiting.message}".rstrip(": "), (), s.kubectl(cure)
+        stated = f"{waiting.reason}: {waiting.message}".rstrip(": ")
+        return text("{where} {what}: {stated}", where=where, what=what, stated=stated), (), s.kubectl(cure)
     if status.state.terminated and status.state.terminated.exitCode:
         ended = status.state.terminated
-        return f"{where} has ended ({ended.reason}, exit code {ended.exitCode})", (), logs
+        return (
+            text(
+                "{where} has ended ({reason}, exit code {code})",
+                where=where,
+                reason=ended.reason,
+                code=ended.exitCode,
+            ),
+            (),
+            logs,
+        )
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 
@@ -13,7 +14,9 @@ def find(s: Snapshot) -> Finding | None:
     if target.endswith((".svc.cluster.local", ".fairlead.internal")):
         return None
     return note(
-        "settings of the cluster",
-        f"Pods cannot reach {target}: the cluster has no way out, which `fairlead up --egress` opens",
+        text("settings of the cluster"),
+        text(
+            "Pods cannot reach {target}: the cluster has no way out, which `fairlead up --egress` opens", target=target
+        ),
         cure="fairlead down && fairlead up --detach --egress",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
 
@@ -13,33 +14,45 @@ def find(s: Snapshot) -> Finding | None:
     if spec.type != "ExternalName":
         return None
     target = spec.externalName
-    looked_at = f"alias {s.name}.{s.namespace}.svc -> {target}"
+    looked_at = text("alias {name}.{namespace}.svc -> {target}", name=s.name, namespace=s.namespace, target=target)
     if _is_address(target):
         return fault(
             looked_at,
-            f"externalName {target} is an IP address: DNS answers with a CNAME record, which needs a host name",
+            text(
+                "externalName {target} is an IP address: DNS answers with a CNAME record, which needs a host name",
+                target=target,
+            ),
             cure=s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"externalName":"HOST"}}}}\'')
             + f"  # HOST: a DNS name of {target}",
         )
     same = f"{s.name}.{s.namespace}.svc"
     if target.rstrip(".").startswith(same):
-        return fault(looked_at, f"externalName {target} is the Service's own name, so the alias never ends")
+        return fault(
+            looked_at, text("externalName {target} is the Service's own name, so the alias never ends", target=target)
+        )
     if spec.ports:
         given = ", ".join(str(port.port) for port in spec.ports)
         return note(
             looked_at,
-            f"type ExternalName ignores ports ({given}): the name is an alias in DNS for {target}, and clients connect "
-            "to the port that they name themselves",
-            "HTTP and TLS servers may also refuse the alias, because the client sends it as Host and server name",
+            text(
+                "type ExternalName ignores ports ({given}): the name is an alias in DNS for {target}, "
+                "and clients connect to the port that they name themselves",
+                given=given,
+                target=target,
+            ),
+            text("HTTP and TLS servers may also refuse the alias, because the client sends it as Host and server name"),
         )
     if spec.selector:
-        return note(looked_at, f"type ExternalName ignores the selector: the name is an alias in DNS for {target}")
+        return note(
+            looked_at,
+            text("type ExternalName ignores the selector: the name is an alias in DNS for {target}", target=target),
+        )
     return ok(looked_at)
 
 
-def _is_address(text: str) -> bool:
+def _is_address(shown: str) -> bool:
     try:
-        ip_address(text)
+        ip_address(shown)
     except ValueError:
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 
@@ -13,6 +14,9 @@ def find(s: Snapshot) -> Finding | None:
     if name == s.tried.sender or name not in {pod.metadata.name for pod in s.selected}:
         return None
     return note(
-        "the sender and the Service's Pods",
-        f"Pod {name} is an endpoint of the Service: if it reaches itself, it sees its node's address as the client",
+        text("the sender and the Service's Pods"),
+        text(
+            "Pod {name} is an endpoint of the Service: if it reaches itself, it sees its node's address as the client",
+            name=name,
+        ),
     )

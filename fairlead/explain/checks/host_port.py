@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note, ok
 from fairlead.explain.snapshot import Snapshot
 
@@ -20,11 +21,11 @@ def find(s: Snapshot) -> Finding | None:
         for port in s.ports
         if port.protocol != "SCTP" and f"{port.port}/{port.protocol or 'TCP'}" not in open_ports
     ]
-    looked_at = "ports of this machine"
+    looked_at = text("ports of this machine")
     if not closed:
-        return ok(f"{looked_at}: {', '.join(sorted(open_ports.values()))}")
+        return ok(text("{looked_at}: {names}", looked_at=looked_at, names=", ".join(sorted(open_ports.values()))))
     if not s.serving:
         return None  # the relay opens a port when an endpoint serves
-    cause = f"port {', '.join(closed)} is not open on this machine"
+    cause = text("port {names} is not open on this machine", names=", ".join(closed))
     evidence = (taken.message,) if taken is not None else ()
     return note(looked_at, cause, *evidence, cure=s.kubectl(f"describe svc {s.name}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.networking.ingress.spec import IngressServiceBackend
+from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.labels import like
 from fairlead.explain.snapshot import Snapshot
@@ -17,20 +18,26 @@ def find_class(s: Snapshot) -> Finding | None:
     if s.ingress is None:
         return None
     name = s.ingress.spec.ingressClassName or ""
-    looked_at = "IngressClasses"
+    looked_at = text("IngressClasses")
     if name and name not in s.ingress_classes:
-        known = ", ".join(s.ingress_classes) or "none"
+        known = ", ".join(s.ingress_classes) or text("none")
         return fault(
             looked_at,
-            f'ingressClassName "{name}" names no IngressClass of the cluster (there are: {known})',
+            text(
+                'ingressClassName "{name}" names no IngressClass of the cluster (there are: {known})',
+                name=name,
+                known=known,
+            ),
             cure="kubectl get ingressclass",
         )
     if s.ingress.status.loadBalancer.ingress:
-        return ok(f"{looked_at}: a controller has written an address into the status")
+        return ok(text("{looked_at}: a controller has written an address into the status", looked_at=looked_at))
     return note(
         looked_at,
-        "no controller has written an address into its status: Fairlead stores Ingresses, and an ingress controller "
-        "that runs in the cluster has to serve them",
+        text(
+            "no controller has written an address into its status: Fairlead stores Ingresses, and an "
+            "ingress controller that runs in the cluster has to serve them"
+        ),
         cure=s.kubectl(f"describe ingress {s.name}"),
     )
 
@@ -38,7 +45,7 @@ def find_class(s: Snapshot) -> Finding | None:
 def find_backends(s: Snapshot) -> Finding | None:
     if s.ingress is None:
         return None
-    looked_at, checked = "Services behind the paths", []
+    looked_at, checked = text("Services behind the paths"), []
     for path, backend in _backends(s):
         service = next(
             (one for one in s.services if (one.metadata.name, one.metadata.namespace) == (backend.name, s.namespace)),
@@ -46,10 +53,16 @@ def find_backends(s: Snapshot) -> Finding | None:
         )
         if service is None:
             near = max((one.metadata.name for one in s.services), key=lambda n: like(n, backend.name), default="")
-            meant = f'; did you mean "{near}"?' if near and like(near, backend.name) >= _NEAR else ""
+            meant = text('; did you mean "{near}"?', near=near) if near and like(near, backend.name) >= _NEAR else ""
             return fault(
                 looked_at,
-                f"{path} leads to Service {backend.name}, which does not exist in namespace {s.namespace}{meant}",
+                text(
+                    "{path} leads to Service {backend}, which does not exist in namespace {namespace}{meant}",
+                    path=path,
+                    backend=backend.name,
+                    namespace=s.namespace,
+                    meant=meant,
+                ),
                 cure=s.kubectl("get svc"),
             )
         wanted = backend.port.name or backend.port.number if backend.port is not None else None
@@ -57,20 +70,26 @@ def find_backends(s: Snapshot) -> Finding | None:
             ports = ", ".join(str(one.port) + (f" ({one.name})" if one.name else "") for one in service.spec.ports)
             return fault(
                 looked_at,
-                f"{path} leads to port {wanted} of Service {backend.name}, which has {ports or 'no ports'}",
+                text(
+                    "{path} leads to port {wanted} of Service {backend}, which has {value}",
+                    path=path,
+                    wanted=wanted,
+                    backend=backend.name,
+                    value=(ports or text("no ports")),
+                ),
                 cure=s.kubectl(f"edit ingress {s.name}"),
             )
         checked.append(f"svc/{backend.name}")
-    names = ", ".join(dict.fromkeys(checked)) or "none"
-    return ok(f"{looked_at}: {names}; `fairlead why` explains each of them")
+    names = ", ".join(dict.fromkeys(checked)) or text("none")
+    return ok(text("{looked_at}: {names}; `fairlead why` explains each of them", looked_at=looked_at, names=names))
 
 
-def _backends(s: Snapshot) -> Iterator[tuple[str, IngressServiceBackend]]:
+def _backends(s: Snapshot) -> Iterator[tuple[Text, IngressServiceBackend]]:
     assert s.ingress is not None
     spec = s.ingress.spec
     if spec.defaultBackend is not None and spec.defaultBackend.service is not None:
-        yield "the default backend", spec.defaultBackend.service
+        yield text("the default backend"), spec.defaultBackend.service
     for rule in spec.rules:
         for path in rule.http.paths if rule.http is not None else ():
             if path.backend.service is not None:
-                yield f"path {rule.host}{path.path}", path.backend.service
+                yield text("path {path}", path=f"{rule.host}{path.path}"), path.backend.service

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.predicates import is_headless
 from fairlead.api.core.service.spec import ServicePort
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.sockets import Listener, describe
@@ -15,7 +16,7 @@ from fairlead.service.ports import target_port
 def find(s: Snapshot) -> Finding | None:
     if not s.ready_pods:
         return None
-    looked_at = "listening sockets in the Pods' network namespaces"
+    looked_at = text("listening sockets in the Pods' network namespaces")
     unread = False
     for port in s.ports:
         for pod in s.ready_pods:
@@ -30,8 +31,8 @@ def find(s: Snapshot) -> Finding | None:
             elif finding := _compare(s, port, pod, number, sockets):
                 return finding
     if unread:
-        return ok("target ports agree with the containers' declared ports (their sockets cannot be read)")
-    return ok(f"{looked_at}: every target port has a listener")
+        return ok(text("target ports agree with the containers' declared ports (their sockets cannot be read)"))
+    return ok(text("{looked_at}: every target port has a listener", looked_at=looked_at))
 
 
 def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: frozenset[Listener]) -> Finding | None:
@@ -41,29 +42,55 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
     if any(not one.loopback for one in fitting):
         return None
     name = pod.metadata.name
-    looked_at = f"listening sockets of Pod {name}"
-    evidence = f"the Pod listens on {describe(sockets)}"
+    looked_at = text("listening sockets of Pod {name}", name=name)
+    evidence = text("the Pod listens on {described}", described=describe(sockets) if sockets else text("nothing"))
     if fitting:
         return fault(
             looked_at,
-            f"the process in Pod {name} listens on port {number} on {fitting[0].address} only: it must listen on "
-            "0.0.0.0 (or the Pod's address) to be reached from outside the Pod",
+            text(
+                "the process in Pod {name} listens on port {number} on {address} only: it must listen on "
+                "0.0.0.0 (or the Pod's address) to be reached from outside the Pod",
+                name=name,
+                number=number,
+                address=fitting[0].address,
+            ),
             evidence,
             cure=s.kubectl(f"logs {name}") + "  # then change the program's listen address",
         )
     if here:
         return fault(
             looked_at,
-            f"protocol mismatch: the Service's port {port.port} is {protocol}, and the process in Pod {name} listens "
-            f"on {here[0].protocol} {number}",
+            text(
+                "protocol mismatch: the Service's port {port} is {protocol}, and the process in Pod "
+                "{name} listens on {protocol2} {number}",
+                port=port.port,
+                protocol=protocol,
+                name=name,
+                protocol2=here[0].protocol,
+                number=number,
+            ),
             evidence,
             cure=_patch(s, port, "protocol", f'"{here[0].protocol}"'),
         )
     other = sorted(one.port for one in sockets if one.protocol == protocol and not one.loopback)
     return fault(
         looked_at,
-        f"nothing listens on target port {number} ({protocol}) in Pod {name}"
-        + (f": the process listens on {other[0]}" if other else ""),
+        (
+            text(
+                "nothing listens on target port {number} ({protocol}) in Pod {name}: the process listens on {first}",
+                number=number,
+                protocol=protocol,
+                name=name,
+                first=other[0],
+            )
+            if other
+            else text(
+                "nothing listens on target port {number} ({protocol}) in Pod {name}",
+                number=number,
+                protocol=protocol,
+                name=name,
+            )
+        ),
         evidence,
         cure=_patch(s, port, "targetPort", str(other[0])) if other else s.kubectl(f"logs {name}"),
     )
@@ -88,9 +115,15 @@ def _undeclared(s: Snapshot, port: ServicePort, pod: Pod, number: int) -> Findin
         )
     )
     return unknown(
-        "containers' declared ports",
-        f"target port {number}/{protocol} is not among the declared ports of Pod {pod.metadata.name} ({texts}), and "
-        "the listening sockets cannot be read",
+        text("containers' declared ports"),
+        text(
+            "target port {number}/{protocol} is not among the declared ports of Pod {pod} ({texts}), "
+            "and the listening sockets cannot be read",
+            number=number,
+            protocol=protocol,
+            pod=pod.metadata.name,
+            texts=texts,
+        ),
         cure=_patch(s, port, field, value),
     )
 

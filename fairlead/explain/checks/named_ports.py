@@ -5,8 +5,10 @@ from __future__ import annotations
 from fairlead.api.core.pod.containers.container import ContainerPort
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.spec import ServicePort
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import Message
 from fairlead.service.decisions import DEFAULT_PROTOCOL
 from fairlead.service.ports import target_port
 
@@ -16,7 +18,7 @@ def find(s: Snapshot) -> Finding | None:
     pods = s.ready_pods or s.selected
     if not named or not pods or s.found.spec.type == "ExternalName":
         return None
-    looked_at = "names of the containers' ports"
+    looked_at = text("names of the containers' ports")
     for port in named:
         lacking = [pod for pod in pods if target_port(port, pod) == 0]
         if lacking:
@@ -25,24 +27,37 @@ def find(s: Snapshot) -> Finding | None:
         numbers = {target_port(port, pod): pod.metadata.name for pod in pods}
         if len(numbers) > 1:
             texts = ", ".join(f"{number} in Pod {name}" for number, name in sorted(numbers.items()))
-            return note(looked_at, f'target port "{port.targetPort}" has different numbers: {texts}')
+            return note(
+                looked_at,
+                text('target port "{port}" has different numbers: {texts}', port=port.targetPort, texts=texts),
+            )
     return ok(looked_at)
 
 
-def _lacking(s: Snapshot, port: ServicePort, pods: list[Pod], *, looked_at: str, all_lack: bool) -> Finding:
+def _lacking(s: Snapshot, port: ServicePort, pods: list[Pod], *, looked_at: Message, all_lack: bool) -> Finding:
     pod, name, protocol = pods[0], port.targetPort, port.protocol or DEFAULT_PROTOCOL
     has = [one for container in pod.spec.containers for one in container.ports]
-    evidence = f"Pod {pod.metadata.name} has the ports {', '.join(map(_describe, has)) or 'none'}"
+    evidence = text(
+        "Pod {pod} has the ports {names}", pod=pod.metadata.name, names=(", ".join(map(_describe, has)) or text("none"))
+    )
     other = next((one for one in has if one.name == name), None)
     index = s.found.spec.ports.index(port)
     if other is not None:
-        cause = f'protocol mismatch: the Service\'s port {port.port} is {protocol}, and container port "{name}" is ' + (
-            other.protocol or DEFAULT_PROTOCOL
+        cause = text(
+            'protocol mismatch: the Service\'s port {port} is {protocol}, and container port "{name}" is {protocol2}',
+            port=port.port,
+            protocol=protocol,
+            name=name,
+            protocol2=other.protocol or DEFAULT_PROTOCOL,
         )
         field, value = "protocol", f'"{other.protocol or DEFAULT_PROTOCOL}"'
     else:
-        whom = "no Pod has" if all_lack else f"Pod {', '.join(one.metadata.name for one in pods)} lacks"
-        cause = f'targetPort "{name}" is missing: {whom} a container port of this name'
+        whom = (
+            text("no Pod has")
+            if all_lack
+            else text("Pod {names} lacks", names=", ".join(one.metadata.name for one in pods))
+        )
+        cause = text('targetPort "{name}" is missing: {whom} a container port of this name', name=name, whom=whom)
         near = next((one for one in has if (one.protocol or DEFAULT_PROTOCOL) == protocol), None)
         field, value = "targetPort", f'"{near.name}"' if near and near.name else str(near.containerPort if near else 0)
         if near is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 from fairlead.machinery.values.selectors import from_label_selector
@@ -16,6 +17,9 @@ def find(s: Snapshot) -> Finding | None:
     if not names:
         return None
     return note(
-        "NetworkPolicies of the namespace",
-        f"NetworkPolicy {', '.join(sorted(names))} selects the Pods and is stored, but not enforced: it blocks nothing",
+        text("NetworkPolicies of the namespace"),
+        text(
+            "NetworkPolicy {names} selects the Pods and is stored, but not enforced: it blocks nothing",
+            names=", ".join(sorted(names)),
+        ),
     )

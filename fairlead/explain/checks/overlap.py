@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot, render_labels
 
@@ -15,16 +16,22 @@ def find(s: Snapshot) -> Finding | None:
         if one.spec.selector and one.spec.selector != s.found.spec.selector
         if any(one.spec.selector.items() <= pod.metadata.labels.items() for pod in s.selected)
     ]
-    looked_at = "other Services and workloads with the same Pods"
+    looked_at = text("other Services and workloads with the same Pods")
     if len(owners) > 1:
         return note(
             looked_at,
-            f"the selector {render_labels(s.found.spec.selector)} matches Pods of {', '.join(sorted(owners))}: "
-            "connections are spread over all of them",
+            text(
+                "the selector {labels} matches Pods of {names}: connections are spread over all of them",
+                labels=render_labels(s.found.spec.selector),
+                names=", ".join(sorted(owners)),
+            ),
             cure=s.kubectl("get pods --show-labels"),
         )
     if others:
-        return note(looked_at, f"the Pods also belong to Service {', '.join(sorted(others))}, whose selector overlaps")
+        return note(
+            looked_at,
+            text("the Pods also belong to Service {names}, whose selector overlaps", names=", ".join(sorted(others))),
+        )
     return None
 
 

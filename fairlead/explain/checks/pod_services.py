@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note, ok
 from fairlead.explain.snapshot import Snapshot, render_labels
 
@@ -18,12 +19,26 @@ def find(s: Snapshot) -> Finding | None:
     if s.workload is not None and s.workload.service and f"svc/{s.workload.service}" not in names:
         exists = any(one.metadata.name == s.workload.service for one in s.services)
         return note(
-            "Services of the namespace",
-            f"serviceName {s.workload.service} names a Service that "
-            + ("selects none of the Pods" if exists else "does not exist")
-            + ": the Pods get no names in DNS",
+            text("Services of the namespace"),
+            (
+                text(
+                    "serviceName {service} names a Service that selects none of the Pods: the Pods get no names in DNS",
+                    service=s.workload.service,
+                )
+                if exists
+                else text(
+                    "serviceName {service} names a Service that does not exist: the Pods get no names in DNS",
+                    service=s.workload.service,
+                )
+            ),
             cure=s.kubectl(f"get svc {s.workload.service}") if exists else "",
         )
     if not names:
-        return ok(f"Services of the namespace: none selects {render_labels(labels)}")
-    return ok(f"Services of the namespace: {', '.join(sorted(names))}; `fairlead why {sorted(names)[0]}` explains it")
+        return ok(text("Services of the namespace: none selects {labels}", labels=render_labels(labels)))
+    return ok(
+        text(
+            "Services of the namespace: {names}; `fairlead why {first}` explains it",
+            names=", ".join(sorted(names)),
+            first=sorted(names)[0],
+        )
+    )

@@ -5,60 +5,77 @@ from __future__ import annotations
 from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.api.core.pod.predicates import condition, is_ready
 from fairlead.api.core.pod.types import Pod
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
-from fairlead.explain.snapshot import Snapshot, count
+from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import Message, joined, pods_of
 
 
 def find(s: Snapshot) -> Finding | None:
     pods = [pod for pod in s.selected if not pod.metadata.deletionTimestamp]
     if not pods:
         return None
-    looked_at = f"readiness of {count(len(pods), 'Pod')}"
+    looked_at = text("readiness of {pods}", pods=pods_of(len(pods)))
     waiting = [pod for pod in pods if not is_ready(pod)]
     if not waiting:
-        return ok(looked_at + _remark(pods))
+        return ok(joined(looked_at, _remark(pods)))
     pod = waiting[0]
-    cause = f"Pod {pod.metadata.name} is not ready: {_reason(pod)}"
+    cause = text("Pod {pod} is not ready: {reason}", pod=pod.metadata.name, reason=_reason(pod))
     answer = next((e for e in s.events_of("Pod", pod.metadata.name) if e.reason == "Unhealthy"), None)
-    evidence = (f"last answer: {answer.message}",) if answer else ()
+    evidence = (text("last answer: {message}", message=answer.message),) if answer else ()
     cure = s.kubectl(f"describe pod {pod.metadata.name}")
     if s.service is not None and s.found.spec.publishNotReadyAddresses:
-        return note(looked_at, f"{cause}; publishNotReadyAddresses sends connections to it all the same", *evidence)
+        return note(
+            looked_at,
+            text("{cause}; publishNotReadyAddresses sends connections to it all the same", cause=cause),
+            *evidence,
+        )
     if s.serving:
-        return note(looked_at, f"{len(waiting)} of {count(len(pods), 'Pod')} not ready: {cause}", *evidence, cure=cure)
-    return fault(looked_at, f"no Pod is ready: {cause}", *evidence, cure=cure)
+        return note(
+            looked_at,
+            text("{number} of {pods} not ready: {cause}", number=len(waiting), pods=pods_of(len(pods)), cause=cause),
+            *evidence,
+            cure=cure,
+        )
+    return fault(looked_at, text("no Pod is ready: {cause}", cause=cause), *evidence, cure=cure)
 
 
-def _remark(pods: list[Pod]) -> str:
+def _remark(pods: list[Pod]) -> Message:
     if any(container.readinessProbe for pod in pods for container in pod.spec.containers):
-        return ": all ready"
-    return ": all ready (no readiness probe, so a Pod is ready as soon as its containers run)"
+        return text(": all ready")
+    return text(": all ready (no readiness probe, so a Pod is ready as soon as its containers run)")
 
 
-def _reason(pod: Pod) -> str:
+def _reason(pod: Pod) -> Message:
     gates = [gate.conditionType for gate in pod.spec.readinessGates]
     for gate in gates:
         held = condition(pod, gate)
         if held is None or held.status != "True":
-            return f"readiness gate {gate} is not True"
+            return text("readiness gate {gate} is not True", gate=gate)
     unready = {status.name for status in pod.status.containerStatuses if not status.ready}
     for container in pod.spec.containers:
         if container.readinessProbe and (container.name in unready or not unready):
-            return f"the readiness probe of container {container.name} ({_describe(container.readinessProbe)}) fails"
+            return text(
+                "the readiness probe of container {container} ({described}) fails",
+                container=container.name,
+                described=_describe(container.readinessProbe),
+            )
     for container in pod.spec.containers:
         if container.startupProbe and container.name in unready:
-            return (
-                f"the startup probe of container {container.name} ({_describe(container.startupProbe)}) has not passed"
+            return text(
+                "the startup probe of container {container} ({described}) has not passed",
+                container=container.name,
+                described=_describe(container.startupProbe),
             )
     stated = condition(pod, "Ready")
-    return (stated.message if stated else "") or "its containers are starting"
+    return (stated.message if stated else "") or text("its containers are starting")
 
 
-def _describe(probe: Probe) -> str:
+def _describe(probe: Probe) -> Message:
     if probe.httpGet:
-        return f"GET {probe.httpGet.path or '/'} on port {probe.httpGet.port}"
+        return text("GET {value} on port {port}", value=probe.httpGet.path or "/", port=probe.httpGet.port)
     if probe.tcpSocket:
-        return f"TCP port {probe.tcpSocket.port}"
+        return text("TCP port {port}", port=probe.tcpSocket.port)
     if probe.exec:
-        return f"command {' '.join(probe.exec.command)}"
-    return f"gRPC port {probe.grpc.port}" if probe.grpc else "no action"
+        return text("command {names}", names=" ".join(probe.exec.command))
+    return text("gRPC port {port}", port=probe.grpc.port) if probe.grpc else text("no action")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.snapshot import Snapshot
 from fairlead.service.decisions import DEFAULT_PROTOCOL
@@ -11,7 +12,7 @@ def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
     if not s.port or spec.type == "ExternalName":
         return None
-    looked_at = f"port {s.port} of the Service"
+    looked_at = text("port {port} of the Service", port=s.port)
     if s.ports:
         return ok(looked_at)
     has = ", ".join(
@@ -20,7 +21,13 @@ def find(s: Snapshot) -> Finding | None:
     )
     targets = [port for port in spec.ports if str(port.targetPort) == s.port]
     if targets:
-        why = f"{s.port} is the target port on the Pods; clients connect to port {targets[0].port}"
+        why = text(
+            "{port} is the target port on the Pods; clients connect to port {port2}", port=s.port, port2=targets[0].port
+        )
     else:
-        why = f"it has {has or 'none'}"
-    return fault(looked_at, f"the Service has no port {s.port}: {why}", cure=s.kubectl(f"get svc {s.name}"))
+        why = text("it has {value}", value=(has or text("none")))
+    return fault(
+        looked_at,
+        text("the Service has no port {port}: {why}", port=s.port, why=why),
+        cure=s.kubectl(f"get svc {s.name}"),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, ok, unknown
-from fairlead.explain.snapshot import Snapshot, count
+from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import endpoints_of, ready_pods_of
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -11,12 +13,14 @@ def find(s: Snapshot) -> Finding | None:
         return None
     serving = s.serving
     if serving:
-        return ok(f"EndpointSlices: {count(len(serving), 'endpoint')} in service")
+        return ok(text("EndpointSlices: {endpoints} in service", endpoints=endpoints_of(len(serving))))
     if not s.ready_pods:
         return None
     return unknown(
-        "EndpointSlices",
-        f"{count(len(s.ready_pods), 'ready Pod')} and no endpoint: the controller of EndpointSlices is behind, or does "
-        "not run",
+        text("EndpointSlices"),
+        text(
+            "{pods} and no endpoint: the controller of EndpointSlices is behind, or does not run",
+            pods=ready_pods_of(len(s.ready_pods)),
+        ),
         cure=s.kubectl(f"get endpointslices -l kubernetes.io/service-name={s.name}"),
     )

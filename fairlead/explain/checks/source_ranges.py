@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 
@@ -12,7 +13,10 @@ def find(s: Snapshot) -> Finding | None:
         return None
     ranges = ", ".join(spec.loadBalancerSourceRanges)
     return note(
-        "loadBalancerSourceRanges",
-        f"only clients in {ranges} reach the load balancer's address; packets of all others are dropped",
+        text("loadBalancerSourceRanges"),
+        text(
+            "only clients in {ranges} reach the load balancer's address; packets of all others are dropped",
+            ranges=ranges,
+        ),
         cure=s.kubectl(f'patch svc {s.name} --type merge -p \'{{"spec":{{"loadBalancerSourceRanges":null}}}}\''),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault
 from fairlead.explain.snapshot import Snapshot
 
@@ -12,8 +13,11 @@ def find(s: Snapshot) -> Finding | None:
         return None
     names = ", ".join(pod.metadata.name for pod in pods)
     return fault(
-        "state of the endpoints",
-        f"all endpoints are terminating: {names} is being deleted, and no other Pod matches the selector",
-        "connections go to terminating Pods only while they still serve",
+        text("state of the endpoints"),
+        text(
+            "all endpoints are terminating: {names} is being deleted, and no other Pod matches the selector",
+            names=names,
+        ),
+        text("connections go to terminating Pods only while they still serve"),
         cure=s.kubectl("get deployments,statefulsets,pods"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
 
@@ -13,15 +14,27 @@ def find(s: Snapshot) -> Finding | None:
     if not (internal or external):
         return None
     field = "internalTrafficPolicy" if internal else "externalTrafficPolicy"
-    looked_at = f"{field} Local and the nodes of the endpoints"
+    looked_at = text("{field} Local and the nodes of the endpoints", field=field)
     serving = {endpoint.nodeName for endpoint in s.serving}
     lacking = sorted(node.metadata.name for node in s.nodes if node.metadata.name not in serving)
     if not serving or not lacking:
         return ok(looked_at)
-    whose = "clients on" if internal else "connections to"
-    cause = f"{field} Local: {whose} {', '.join(lacking)} reach no endpoint, because no Pod of the Service is there"
-    evidence = f"endpoints are on {', '.join(sorted(name or 'no node' for name in serving))}"
+    nodes = ", ".join(lacking)
+    cause = (
+        text(
+            "{field} Local: clients on {nodes} reach no endpoint, because no Pod of the Service is there",
+            field=field,
+            nodes=nodes,
+        )
+        if internal
+        else text(
+            "{field} Local: connections to {nodes} reach no endpoint, because no Pod of the Service is there",
+            field=field,
+            nodes=nodes,
+        )
+    )
+    evidence = text("endpoints are on {names}", names=", ".join(sorted(name or "no node" for name in serving)))
     cure = s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"{field}":"Cluster"}}}}\'')
     if spec.type == "LoadBalancer" and not internal:
-        return note(looked_at, f"{cause} (the load balancer avoids these nodes)", evidence, cure=cure)
+        return note(looked_at, text("{cause} (the load balancer avoids these nodes)", cause=cause), evidence, cure=cure)
     return fault(looked_at, cause, evidence, cure=cure)
