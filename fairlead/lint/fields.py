@@ -6,7 +6,7 @@ A mistake that is understood is cured in the document, so that what follows is c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fairlead.base.dataclass import dataclass
 from fairlead.base.texts import Text, text
@@ -18,6 +18,7 @@ from fairlead.lint.scalars import fit_scalar
 from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Field, Schema, TypeInfo
 
+_PAIRS = re.compile(r"[\w./-]+=[A-Za-z][\w.-]*(?:,[\w./-]+=[A-Za-z][\w.-]*)*")
 _GLUED = re.compile(r"[A-Za-z_][\w./-]*:[^\s/].*")
 _DEPTH = 3
 """Levels down to which the place of a misplaced field is looked for."""
@@ -95,7 +96,7 @@ class _Walk:
             self._extra_dash(entry, path)
             self.struct(entry.value, info.schema, path, frames)
         else:
-            self._wrong_form(entry, path, _FORMS[value.form], _FORMS["mapping"])
+            self._wrong_form(entry, path, _given(value), _FORMS["mapping"])
 
     def _list(self, entry: Entry, info: TypeInfo, path: Path, frames: tuple[_Frame, ...]) -> None:
         value = entry.value
@@ -113,7 +114,7 @@ class _Walk:
     def _map(self, entry: Entry, info: TypeInfo, path: Path, frames: tuple[_Frame, ...]) -> None:
         value = entry.value
         if value.form != "mapping":
-            self._wrong_form(entry, path, _FORMS[value.form], _FORMS["mapping"])
+            self._wrong_form(entry, path, _given(value), _FORMS["mapping"], self._pairs(value, info))
             return
         self._duplicates(value, path)
         for one in value.entries:
@@ -226,17 +227,35 @@ class _Walk:
         context.reported.add(path)
         entry.value = Value("list", value.span, value.last_line, items=[value])
 
-    def _wrong_form(self, entry: Entry, path: Path, given: Text, expected: Text) -> None:
+    def _pairs(self, value: Value, info: TypeInfo) -> Sequence[Fix]:
+        """Returns the line with a text such as `app=web,tier=front` as a mapping."""
+        given = value.scalar if value.form == "scalar" and value.span.line == value.last_line else None
+        if not isinstance(given, str) or not _PAIRS.fullmatch(given) or info.item is None:
+            return ()
+        pairs = ", ".join(one.replace("=", ": ", 1) for one in given.split(","))
+        return (self._context.replaced(value.span, f"{{{pairs}}}"),)
+
+    def _wrong_form(self, entry: Entry, path: Path, given: Text, expected: Text, fixes: Sequence[Fix] = ()) -> None:
         message = text(
             "`{field}` must be {expected}, not {given}", field=entry.key or _shown(path), expected=expected, given=given
         )
-        self._context.report("wrong-type", "error", self._context.value_span(entry), message)
+        help = None
+        if entry.key == "matchLabels" and path[-2:-1] == ("selector",):
+            help = text("write the labels directly below `selector`, without `matchLabels`")
+        self._context.report("wrong-type", "error", self._context.value_span(entry), message, *fixes, help=help)
         self._context.reported.add(path)
         entry.value = Value("scalar", entry.value.span, entry.value.last_line)
 
 
 _FORMS = {"list": text("a list"), "mapping": text("a mapping"), "scalar": text("a string")}
 _SCALARS = {"int": text("a number"), "float": text("a number"), "bool": text("true or false")}
+
+
+def _given(value: Value) -> Text:
+    """Returns what a value is, in words."""
+    if isinstance(value.scalar, bool):
+        return _SCALARS["bool"]
+    return _SCALARS["int"] if isinstance(value.scalar, int | float) else _FORMS[value.form]
 
 
 def _form_of(info: TypeInfo) -> Text:

@@ -48,11 +48,10 @@ def _by_both(context: Context, document: Value, scheme: Scheme, version: str, na
     if known is not None:
         return known
     same_name = [kind for kind in scheme if kind.kind == name and not kind.answered and kind.conversion is None]
+    if _is_custom(scheme, version, name, is_known_name=bool(same_name)):
+        return None  # its definition is not at hand
     if same_name:
         return _other_version(context, document, version, same_name)
-    group, _, _ = version.rpartition("/")
-    if "." in group and not group.endswith(".k8s.io"):
-        return None  # a custom resource: its definition is not at hand
     meant = nearest(name, {kind.kind for kind in scheme})
     entry = document.entry("kind")
     assert entry is not None
@@ -68,6 +67,19 @@ def _by_both(context: Context, document: Value, scheme: Scheme, version: str, na
     context.report("unknown-kind", "error", entry.value.span, message, context.replaced(entry.value.span, meant))
     entry.value.scalar = meant
     return _by_both(context, document, scheme, version, meant)
+
+
+def _is_custom(scheme: Scheme, version: str, name: str, *, is_known_name: bool) -> bool:
+    """Returns whether the object is a custom resource: its group has a dot and none of the built-in kinds.
+
+    Such a kind may have the name of a built-in one, as the Service of serving.knative.dev. Groups of k8s.io may be
+    custom too, as gateway.networking.k8s.io; one that nearly is a built-in group is misspelt.
+    """
+    group, _, _ = version.rpartition("/")
+    groups = {kind.group for kind in scheme}
+    if "." not in group or group in groups or removed_in(version, name):
+        return False
+    return not (is_known_name and group.endswith(".k8s.io") and nearest(group, groups))
 
 
 def _exact(scheme: Scheme, version: str, name: str) -> Kind[Any] | None:

@@ -21,6 +21,8 @@ from fairlead.lint.problem import Fix, Problem, Span
 _SEPARATORS = (missing_space, missing_space_after_dash, missing_colon_before_value)
 _GLUED_DASH = re.compile(r"[ ]*-[A-Za-z_]\w*:( .*)?")
 """A list item without a space behind its dash: YAML reads the dash as a part of the key."""
+_BLOCK_SCALAR = re.compile(r"(?:^|[:-])[ ]+[|>][-+1-9]{0,2}[ ]*(?:#.*)?$")
+"""The end of a line whose block scalar follows (YAML 1.2, 8.1)."""
 _MOST_REPAIRS = 60
 _LINES_ABOVE = 4
 """Lines with text above the failure among which the mistake is looked for."""
@@ -80,8 +82,10 @@ def _column(original: str, repaired: str, column: int) -> int:
 def repair(file: str, source: str, *, tab_width: int = 2) -> Repaired:
     """Returns the documents of a text, repaired if necessary, and the problems of the repaired lines."""
     lines = source.splitlines()
-    problems = _expand_tabs(file, lines, tab_width)
     documents, failure = _try(lines)
+    problems = _expand_tabs(file, lines, tab_width) if failure is not None else []
+    if problems:
+        documents, failure = _try(lines)
     for _ in range(_MOST_REPAIRS):
         if failure is None or failure.is_final:
             break
@@ -116,7 +120,12 @@ def has_tabs(source: str) -> bool:
 
 def _expand_tabs(file: str, lines: list[str], width: int) -> list[Problem]:
     problems = []
+    block: int | None = None  # the indentation of the key whose block scalar goes on; its tabs are text
     for at, line in enumerate(lines):
+        spaces = len(line) - len(line.lstrip(" "))
+        if block is not None and (spaces > block or not line.strip()):
+            continue
+        block = spaces if _BLOCK_SCALAR.search(line) else None
         blank = line[: len(line) - len(line.lstrip())]
         if "\t" in blank and line.strip():
             lines[at] = blank.expandtabs(width) + line.lstrip()

@@ -20,6 +20,7 @@ from fairlead.machinery.values.status import FieldError, StatusError
 _PART = re.compile(r"\.?(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
 _UID = "00000000-0000-4000-8000-000000000000"
 """Stands for the uid that the server makes."""
+_URL = re.compile(r"\w+://([A-Za-z0-9.-]+)")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -59,7 +60,8 @@ def _corrected(context: Context, span: Span, error: FieldError) -> tuple[Fix, ..
     written = context.lines[span.line][span.column : span.end_column].strip("\"'")
     if error.type != "Invalid" or "RFC 1123" not in error.detail or error.value != written:
         return ()
-    meant = _NOT_IN_NAMES.sub("-", written.lower()).strip("-.")
+    host = _URL.match(written)
+    meant = host[1].lower() if host else _NOT_IN_NAMES.sub("-", written.lower()).strip("-.")
     return (context.replaced(span, meant),) if meant and meant != written else ()
 
 

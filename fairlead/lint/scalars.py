@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Any
 
 from fairlead.base.dataclass import dataclass
@@ -53,8 +54,23 @@ def _string(context: Context, entry: Entry, info: TypeInfo, path: Path) -> None:
         else:
             message = text("`{shown}` is a number and a string is expected: quote it", shown=shown)
         _cure(context, entry, path, _Cure("quote", message, f'"{value.text}"', value.text))
+    if info.format == "byte" and bad_value(info, entry.value.scalar):
+        _not_base64(context, entry, path)
     if choices := info.marker(OneOf):
         _one_of(context, entry, path, choices)
+
+
+def _not_base64(context: Context, entry: Entry, path: Path) -> None:
+    value = entry.value
+    encoded = b64encode(str(value.scalar).encode()).decode()
+    fixes = (context.replaced(value.span, encoded),) if value.span.line == value.last_line else ()
+    help = text("or write the text itself under `stringData`") if path[0] == "data" else None
+    message = text("`{field}` must be base64: this is its encoded text", field=entry.key)
+    if not fixes:
+        message = text("`{field}` must be base64", field=entry.key)
+    context.report("base64", "error", value.span, message, *fixes, help=help)
+    context.reported.add(path)
+    value.scalar = encoded
 
 
 def _one_of(context: Context, entry: Entry, path: Path, choices: OneOf) -> None:
