@@ -22,7 +22,7 @@ from fairlead.base.limits import explain_fork
 from fairlead.net import linux
 from fairlead.node.runtime import controlgroup, privilege, rootfs, users
 from fairlead.node.runtime.containerspec import ConsoleSize, ContainerSpec, ExecSpec
-from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.runtime.safepath import PathProblem, change_directory
 
 _POD_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 
@@ -81,7 +81,7 @@ def container(spec: ContainerSpec, namespaces: tuple[int, ...], stdio: tuple[int
         linux.setns(fd)
     rootfs.build(spec)
     os.umask(0o022)
-    os.chdir(spec.process.cwd)
+    change_directory(spec.process.cwd)
     _become_program(users.without_root(users.resolved(spec)), stdio, error_fd)
 
 
@@ -92,7 +92,7 @@ def command(spec: ContainerSpec, target: int, stdio: tuple[int, ...], error_fd: 
     controlgroup.set_oom_score(spec.oom_score_adj)
     linux.setns(target, _POD_NAMESPACES | linux.CLONE_NEWNS | (linux.CLONE_NEWCGROUP if spec.cgroups else 0))
     os.umask(0o022)
-    os.chdir(spec.process.cwd)
+    change_directory(spec.process.cwd)
     _become_program(users.resolved(spec), stdio, error_fd)
 
 

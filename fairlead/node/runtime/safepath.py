@@ -46,6 +46,19 @@ def open_inside(root: int, path: str, *, chroot: bool = False) -> int:
     return walk(root, path, chroot=chroot)
 
 
+def change_directory(path: str) -> None:
+    """Makes a directory below the present root the working directory. A container can exchange it for a link, and those
+    in /proc lead out of the root for a process that still has its rights (as in CVE-2024-21626). Raises OSError."""
+    fds = [os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
+    try:
+        fds.append(open_inside(fds[0], path, chroot=True))
+        os.fchdir(fds[1])
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
+    finally:
+        _close(fds, keep=0)
+
+
 def walk(root: int, path: str, *, chroot: bool = False, make: Make | None = None) -> int:
     """Opens like `open_inside`, but name by name; `make` creates missing names."""
     opened = [os.dup(root)]

@@ -154,6 +154,25 @@ def test_exec_runs_inside_the_container_with_pipes_and_an_exit_code(ordinary: bo
 
 
 @as_any_user
+def test_a_working_directory_that_became_a_link_of_proc_is_not_entered(ordinary: bool) -> None:
+    """Such a link, to the root of another process, would lead a process that still has its rights out of the root."""
+
+    async def work(bench: Bench) -> str:
+        await bench.start("a", "sleep", "60", cwd="/tmp/x")
+        null = [os.open("/dev/null", os.O_RDWR)] * 3
+        exchange = ExecSpec(args=("sh", "-c", "rmdir /tmp/x && ln -s /proc/1/root /tmp/x"), extra_env={})
+        await bench.client.exec("e", container="a", spec=exchange, fds=null)
+        await bench.exit_of("e")
+        try:
+            await bench.client.exec("f", container="a", spec=ExecSpec(args=("true",), extra_env={}), fds=null)
+        except ZygoteError as error:
+            return str(error)
+        return "entered"
+
+    assert with_zygote(work, ordinary=ordinary) == "Too many levels of symbolic links: /tmp/x"
+
+
+@as_any_user
 def test_exec_with_a_terminal_hands_over_its_master_side(ordinary: bool) -> None:
     async def work(bench: Bench) -> bytes:
         await bench.start("a", "sleep", "60")
