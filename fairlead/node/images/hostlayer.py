@@ -28,7 +28,7 @@ _EMPTY = {"/var/tmp": 0o1777, "/var/log": 0o755}
 _TOP = ("etc", "opt", "srv", "usr", "var", "bin", "sbin", "lib", "lib64")
 _DEPTH = {"/etc": 2, "/opt": 1, "/srv": 1, "/usr": 1, "/usr/local": 3, "/usr/share/nginx": 1, "/var": 3}
 """The levels of directories that the layer has below a directory of the host."""
-_FORM = 1
+_FORM = 2
 """Counts the changes of this module that make older layers useless."""
 _LANDMARKS = (*_DEPTH, "/etc/passwd", "/etc/group", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/share", "/var/lib")
 _MANY = 500
@@ -135,10 +135,19 @@ def _links() -> Iterator[tuple[str, str]]:
     if not shutil.which("python", path=_PATH) and (python := shutil.which("python3", path=_PATH)):
         yield "/usr/local/bin/python", python
     busybox = shutil.which("busybox", path=_PATH)
-    for name in _applets(busybox) if busybox else ():
-        yield f"{APPLETS}/{name}", busybox or ""
+    if not busybox:
+        return
+    wget = shutil.which("wget", path=_PATH)
+    for name in _applets(busybox):
+        yield f"{APPLETS}/{name}", wget if name == "wget" and wget and not _has_time_limit(busybox) else busybox
         if not any(os.path.lexists(f"{folder}/{name}") for folder in _PATH.split(":")):
-            yield f"/usr/bin/{name}", busybox or ""
+            yield f"/usr/bin/{name}", busybox
+
+
+def _has_time_limit(busybox: str) -> bool:
+    """Returns whether the applet wget has the option -T. Debian 12's ends by SIGSEGV if it is given."""
+    done = subprocess.run([busybox, "wget", "--help"], capture_output=True, text=True, check=False)
+    return "-T SEC" in done.stdout + done.stderr
 
 
 def _applets(busybox: str) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,13 @@ def test_a_container_has_all_applets_of_busybox(ordinary: bool) -> None:
     names = "wget nslookup nc ping telnet vi netstat ps ip traceroute hexdump httpd top free"
     script = f"for p in {names}; do command -v $p >/dev/null || echo $p; done; {APPLETS}/echo applet"
     assert run(script, ordinary=ordinary) == ["applet"]
+
+
+@as_any_user
+@pytest.mark.skipif(not shutil.which("wget"), reason="wget is not installed")
+def test_wget_of_busybox_takes_a_time_limit(ordinary: bool) -> None:
+    (status,) = run(f"{APPLETS}/wget -q -T 1 -O - http://127.0.0.1:1/; echo $?", ordinary=ordinary)
+    assert status in ("1", "4"), "busybox' and GNU's status if the connection fails; 139 is SIGSEGV"
 
 
 @as_any_user
