@@ -89,7 +89,7 @@ def typed(page: str, who: str) -> str:
         # A page uses the default cluster, in the test's state folder.
         script = "\n".join(["set -eo pipefail", f'PATH="{folder}:$PATH"', f"cd {cluster.home}", _script(snippets)])
         try:
-            done = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", script], timeout_s=120)
+            done = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", script], timeout_s=300)
         finally:
             cluster.runner.run(cluster.runner.command("down", "--purge"))
         assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fairlead.explain
 from fairlead.base.texts import catalogue, text
+from fairlead.cmd.process import resolving
 from fairlead.explain.checks import CHECKS, INGRESS_CHECKS, WORKLOAD_CHECKS, Check
 from fairlead.explain.diagnose import Diagnosis, Step
 from fairlead.explain.finding import fault, note, ok
@@ -32,9 +33,9 @@ _BROKEN = Diagnosis(
 
 
 def templates() -> set[str]:
-    """Returns every English template with words that the package can show."""
+    """Returns every English template with words that `fairlead why` can show."""
     found: set[str] = set()
-    for path in FOLDER.rglob("*.py"):
+    for path in (*FOLDER.rglob("*.py"), Path(resolving.__file__)):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "text":
                 first = node.args[0]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fairlead.base.texts import LANGUAGES, catalogue, language
+from fairlead.base.texts import LANGUAGES, Catalogue, catalogue, language
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
@@ -82,7 +82,11 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
     if args.output:
         print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False))
     else:
-        print(render(diagnosis, catalogue("fairlead.explain", args.language or language(os.environ))))
+        print(render(diagnosis, _messages(args)))
+
+
+def _messages(args: argparse.Namespace) -> Catalogue:
+    return catalogue("fairlead.explain", args.language or language(os.environ))
 
 
 def _subject(text: str) -> tuple[str, str]:
@@ -166,5 +170,8 @@ def _run_dns(args: argparse.Namespace, names: list[str]) -> int:
         raise
     except CommandError as e:
         raise CommandError(str(e), code=2) from e
-    print(json.dumps(as_tree(found), indent=2, ensure_ascii=False) if args.output else render(found))
+    if args.output:
+        print(json.dumps(as_tree(found), indent=2, ensure_ascii=False))
+    else:
+        print(render(found, _messages(args)))
     return found.exit_code

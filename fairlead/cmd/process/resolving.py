@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairlead.base.dataclass import dataclass
+from fairlead.base.texts import ENGLISH, Catalogue, Text, text
 from fairlead.cli.api import Api, Tree
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.lookup import running
@@ -19,6 +20,7 @@ from fairlead.cmd.wiring.clusterapi import ask as request
 from fairlead.cmd.wiring.clusterapi import connect
 from fairlead.explain.labels import like
 from fairlead.explain.tried import ANSWERED
+from fairlead.explain.words import Message
 
 _NEAR = 0.7
 _TYPES = {A: "A", AAAA: "AAAA"}
@@ -30,7 +32,7 @@ class ResolvConf(NamedTuple):
     servers: tuple[str, ...]
     searches: tuple[str, ...]
     ndots: int = 1
-    read_from: str = ""
+    read_from: Message = ""
 
 
 class Question(NamedTuple):
@@ -42,11 +44,11 @@ class Question(NamedTuple):
     answer: Answered
 
     @property
-    def source(self) -> str:
+    def source(self) -> Text:
         """Returns who answered: the cluster's own zone, or a server outside that was asked."""
         if self.answer.outcome != ANSWERED:
-            return "nothing"
-        return "the cluster's zone" if self.answer.authoritative else "forwarded to a server outside"
+            return text("nothing")
+        return text("the cluster's zone") if self.answer.authoritative else text("forwarded to a server outside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Resolution:
     place: str
     conf: ResolvConf
     questions: tuple[Question, ...]
-    cause: str = ""
+    cause: Message = ""
     """Empty if the name resolves."""
     cure: str = ""
 
@@ -64,12 +66,12 @@ class Resolution:
         return 1 if self.cause else 0
 
 
-def parse(text: str, read_from: str = "") -> ResolvConf:
+def parse(content: str, read_from: Message = "") -> ResolvConf:
     """Reads the parts of a resolv.conf that the walk needs; the last `search` counts."""
     servers: list[str] = []
     searches: tuple[str, ...] = ()
     ndots = 1
-    for line in text.splitlines():
+    for line in content.splitlines():
         word, *rest = line.split() or [""]
         if word == "nameserver" and rest:
             servers.append(rest[0])
@@ -142,13 +144,17 @@ def _conf(place: Place, sender: str, namespace: str, domain: str, server: str) -
     """Returns the place's resolv.conf: for a node that of `fairlead shell`, without a place that of a new Pod."""
     searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
     if not sender:
-        return ResolvConf((server,), searches, 5, f"dnsPolicy ClusterFirst in namespace {namespace}")
+        return ResolvConf(
+            (server,), searches, 5, text("dnsPolicy ClusterFirst in namespace {namespace}", namespace=namespace)
+        )
     if place.label.startswith("pod/"):
         try:
-            return parse(Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(), "the Pod's /etc/resolv.conf")
+            return parse(
+                Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(), text("the Pod's /etc/resolv.conf")
+            )
         except OSError:  # another user's process
             return ResolvConf((server,), searches, 5, "dnsPolicy ClusterFirst")
-    return ResolvConf((server,), (f"svc.{domain}", domain), 5, "the resolv.conf of `fairlead shell`")
+    return ResolvConf((server,), (f"svc.{domain}", domain), 5, text("the resolv.conf of `fairlead shell`"))
 
 
 class _Named(NamedTuple):
@@ -181,15 +187,19 @@ def _pods(api: Api, namespace: str) -> list[_Pod]:
     ]
 
 
-def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *, upstream: str) -> tuple[str, str]:
+def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *, upstream: str) -> tuple[Message, str]:
     """Returns why the name does not resolve, and the cure."""
     silent = next((one for one in questions if one.answer.outcome != ANSWERED), None)
     if silent is not None and not any(one.answer.outcome == ANSWERED for one in questions):
-        return f"{silent.server} does not answer ({silent.answer.outcome})", "kubectl get pods -n kube-system"
+        return text(
+            "{server} does not answer ({outcome})", server=silent.server, outcome=silent.answer.outcome
+        ), "kubectl get pods -n kube-system"
     alias = next((one for one in questions if one.answer.aliases), None)
     if alias is not None:
         target = alias.answer.aliases[-1]
-        return f"{alias.name} is an alias for {target}, which does not resolve", f"fairlead why dns {target}"
+        return text(
+            "{name} is an alias for {target}, which does not resolve", name=alias.name, target=target
+        ), f"fairlead why dns {target}"
     labels = name.rstrip(".").split(".")
     services: list[Tree] = request(lambda: api.get("/api/v1/services")["items"])
     known = [(one["metadata"]["name"], one["metadata"]["namespace"]) for one in services]
@@ -197,67 +207,116 @@ def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *
     elsewhere = sorted(space for service, space in known if service == labels[0] and space != there)
     if elsewhere and len(labels) < 3:
         meant = f"{labels[0]}.{elsewhere[0]}"
-        return f"namespace {elsewhere[0]} has Service {labels[0]}: its name is {meant}", f"fairlead why dns {meant}"
+        return text(
+            "namespace {namespace} has Service {service}: its name is {meant}",
+            namespace=elsewhere[0],
+            service=labels[0],
+            meant=meant,
+        ), f"fairlead why dns {meant}"
     if (
         (labels[0], there) in known
         and len(labels) == 1
         and not any(one.name.startswith(f"{name}.{there}.") for one in questions)
     ):
-        return f"the short name {name} is for Pods of namespace {there}; others use {name}.{there}", (
-            f"fairlead why dns {name}.{there}"
-        )
+        return text(
+            "the short name {name} is for Pods of namespace {namespace}; others use {name}.{namespace}",
+            name=name,
+            namespace=there,
+        ), (f"fairlead why dns {name}.{there}")
     if (labels[0], there) in known:
         return (
-            f"Service {labels[0]} of namespace {there} has no address in DNS: it is headless without ready Pods, "
-            "or an alias that does not resolve",
+            text(
+                "Service {service} of namespace {namespace} has no address in DNS: it is headless without ready Pods, "
+                "or an alias that does not resolve",
+                service=labels[0],
+                namespace=there,
+            ),
             f"fairlead why svc/{labels[0]} -n {there}",
         )
     near = max((service for service, space in known if space == there), key=lambda n: like(n, labels[0]), default="")
     if near and like(near, labels[0]) >= _NEAR:
-        return f'there is no Service "{labels[0]}" in namespace {there}; did you mean "{near}"?', ""
+        return text(
+            'there is no Service "{service}" in namespace {namespace}; did you mean "{near}"?',
+            service=labels[0],
+            namespace=there,
+            near=near,
+        ), ""
     failed = next((one.answer.rcode for one in questions if one.answer.rcode in ("REFUSED", "SERVFAIL")), "")
     if failed and upstream == "none":
-        return "names outside of the cluster are refused, because it was started with --upstream none", (
+        return text("names outside of the cluster are refused, because it was started with --upstream none"), (
             "fairlead down && fairlead up --detach --upstream host"
         )
     if failed:
-        return f"the servers for names outside of the cluster fail ({failed})", "fairlead up --upstream SERVERS"
-    return "no server knows the name", "kubectl get svc --all-namespaces"
+        return text(
+            "the servers for names outside of the cluster fail ({failed})", failed=failed
+        ), "fairlead up --upstream SERVERS"
+    return text("no server knows the name"), "kubectl get svc --all-namespaces"
 
 
-def render(found: Resolution) -> str:
-    """Returns the text for a terminal: the verdict, then each query."""
-    last = found.questions[-1] if found.questions else None
+def render(found: Resolution, messages: Catalogue | None = None) -> str:
+    """Returns the text for a terminal: the verdict, then each query; in the catalogue's language (default: English)."""
+    lines = [_verdict(found)]
+    if found.cause and found.cure:
+        lines.append(text("  cure: {cure}", cure=found.cure))
+    conf = found.conf
+    searched = text(
+        "search path by {source}: {searches} (ndots {ndots})",
+        source=conf.read_from,
+        searches=" ".join(conf.searches),
+        ndots=conf.ndots,
+    )
+    lines += [Text(""), searched, *(_line(number, one) for number, one in enumerate(found.questions, 1))]
+    return "\n".join(map((messages or Catalogue(ENGLISH, {})).render, lines))
+
+
+def _verdict(found: Resolution) -> Text:
     if found.cause:
-        lines = [f"{found.name} does not resolve from {found.place}: {found.cause}"]
-        lines += [f"  cure: {found.cure}"] if found.cure else []
-    else:
-        assert last is not None
-        number = len(found.questions)
-        lines = [
-            f"{found.name} resolves from {found.place} to {', '.join(last.answer.addresses)}, "
-            f"as {last.name} (query {number})"
-        ]
-    lines += ["", f"search path by {found.conf.read_from}: {' '.join(found.conf.searches)} (ndots {found.conf.ndots})"]
-    lines += [_line(number, one) for number, one in enumerate(found.questions, 1)]
-    return "\n".join(lines)
+        return text(
+            "{name} does not resolve from {place}: {cause}", name=found.name, place=found.place, cause=found.cause
+        )
+    last = found.questions[-1]
+    return text(
+        "{name} resolves from {place} to {addresses}, as {full} (query {number})",
+        name=found.name,
+        place=found.place,
+        addresses=", ".join(last.answer.addresses),
+        full=last.name,
+        number=len(found.questions),
+    )
 
 
-def _line(number: int, one: Question) -> str:
+def _line(number: int, one: Question) -> Text:
     answer = one.answer
     mark = "✓" if answer.addresses else "✗"
     shown = answer.rcode if answer.outcome == ANSWERED else answer.outcome
-    results = [f"alias of {alias}" for alias in answer.aliases] + list(answer.addresses)
-    text = f"{mark} {number}. {one.name} {one.type}, asked of {one.server}: {shown}"
-    return text + (f" {', '.join(results)}" if results else "") + f" ({one.source})"
+    return text(
+        "{mark} {number}. {name} {type}, asked of {server}: {shown}{results} ({source})",
+        mark=mark,
+        number=number,
+        name=one.name,
+        type=one.type,
+        server=one.server,
+        shown=shown,
+        results=_results(answer),
+        source=one.source,
+    )
+
+
+def _results(answer: Answered) -> Message:
+    addresses = ", ".join(answer.addresses)
+    if not answer.aliases:
+        return f" {addresses}" if addresses else ""
+    aliases = answer.aliases[0] + "".join(f", alias of {one}" for one in answer.aliases[1:])
+    return text(" alias of {aliases}", aliases=aliases + (f", {addresses}" if addresses else ""))
 
 
 def as_tree(found: Resolution) -> dict[str, Any]:
+    """Returns the tree for `-o json`, in English."""
     return {
         "name": found.name,
         "from": found.place,
         "resolves": not found.cause,
-        "cause": found.cause,
+        "cause": str(found.cause),
         "cure": found.cure,
         "search": list(found.conf.searches),
         "ndots": found.conf.ndots,
@@ -270,7 +329,7 @@ def as_tree(found: Resolution) -> dict[str, Any]:
                 "rcode": one.answer.rcode,
                 "aliases": list(one.answer.aliases),
                 "addresses": list(one.answer.addresses),
-                "answeredBy": one.source,
+                "answeredBy": str(one.source),
             }
             for one in found.questions
         ],
