@@ -19,6 +19,16 @@ from fairlead.cmd.process.redaction import REDACTED, redact_object, redact_text
         ("a\n-----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY-----\nb", f"a\n{REDACTED}\nb"),
         ("-----BEGIN PRIVATE KEY-----\ncut off", REDACTED),
         ("GET https://127.0.0.1:6443/api/v1/pods 200", "GET https://127.0.0.1:6443/api/v1/pods 200"),
+        ("authorization: bearer abcdefghij", f"authorization: bearer {REDACTED}"),
+        ("redis://:geheim@cache:6379/0", f"redis://{REDACTED}@cache:6379/0"),
+        ("postgres://ann:ge@he/im@db", f"postgres://{REDACTED}@db"),
+        ("Cookie: session=geheim; id=1", f"Cookie: {REDACTED}"),
+        ("client-key-data: geheim", f"client-key-data: {REDACTED}"),
+        ("AWS_SECRET_ACCESS_KEY=geheim", f"AWS_SECRET_ACCESS_KEY={REDACTED}"),
+        ('password = "ge heim" next', f'password = "{REDACTED}" next'),
+        ('{\\"apiKey\\":\\"geheim\\"}', f'{{\\"apiKey\\":\\"{REDACTED}\\"}}'),
+        ("mysql --password geheim -h db", f"mysql --password {REDACTED} -h db"),
+        ("https://b.example/o?X-Amz-Signature=geheim&a=1", f"https://b.example/o?X-Amz-Signature={REDACTED}&a=1"),
         ("the Bearer of news", "the Bearer of news"),
     ],
 )
@@ -48,6 +58,27 @@ def test_variables_with_telling_names_lose_their_values() -> None:
         {"name": "PORT", "value": "80"},
         {"name": "API_KEY"},
     ]
+
+
+def test_fields_annotations_and_flags_with_telling_names_lose_their_values() -> None:
+    obj = {
+        "metadata": {"annotations": {"example.com/token": "geheim"}},
+        "spec": {"clientSecret": "geheim", "password": "geheim", "args": ["--api-key", "geheim", "--port", "80"]},
+    }
+    assert redact_object(obj, "Example") == {
+        "metadata": {"annotations": {"example.com/token": REDACTED}},
+        "spec": {"clientSecret": REDACTED, "password": REDACTED, "args": ["--api-key", REDACTED, "--port", "80"]},
+    }
+
+
+def test_what_only_refers_to_a_secret_stays() -> None:
+    spec = {
+        "secretName": "db",
+        "tokenPath": "/t",
+        "secretKeyRef": {"name": "db", "key": "user"},
+        "args": ["--token-ttl"],
+    }
+    assert redact_object({"spec": spec}, "Example") == {"spec": spec}
 
 
 def test_the_copy_that_kubectl_keeps_of_an_applied_object_goes() -> None:
