@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
+from fairlead.base.log import SILENT
 from fairlead.net.model import ClusterNetwork, Network6
+from fairlead.relay.copy import Pump
 from fairlead.relay.egress.policy import EgressPolicy, RefusedError, is_listed, parse_refused, render_refused
 from fairlead.relay.egress.rules import ranges_inside, routes, rules
+from fairlead.relay.egress.run import carry
 from fairlead.relay.host import handle_request
+from fairlead.relay.listener import HostListener
 
 Pair = tuple[socket.socket, socket.socket]
 OUTSIDE = "198.51.100.9"
@@ -145,3 +151,29 @@ def test_pools_of_load_balancers_stay_inside() -> None:
     four, six = ranges_inside(network)
     assert IPv4Network("192.0.2.0/24") in four
     assert IPv6Network("2001:db8:9::/64") in six
+
+
+def test_connections_that_wait_for_an_answer_are_bounded() -> None:
+    supervisor, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    async def work(listener: socket.socket) -> None:
+        host, pump, dialing = HostListener(ours, rng=random.Random(1)), Pump(10), asyncio.Semaphore(1)
+
+        def arrive() -> tuple[socket.socket, asyncio.Task[None]]:
+            client = socket.create_connection(listener.getsockname())
+            peer, (sender, _) = listener.accept()
+            work = carry(peer, sender, host=host, pump=pump, dialing=dialing, log=SILENT)
+            return client, asyncio.create_task(work)
+
+        first, waiting = arrive()
+        with first:
+            await asyncio.get_running_loop().run_in_executor(None, supervisor.recv, 4096)
+            second, refused = arrive()
+            await refused
+            with second, pytest.raises(ConnectionResetError):
+                second.recv(1)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    with supervisor, ours, socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(work(listener))

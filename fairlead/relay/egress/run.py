@@ -7,6 +7,7 @@ destination cannot be reached, or is refused, the connection is reset. ICMP (`pi
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -43,10 +44,11 @@ async def run(network: ClusterNetwork, *, host: HostListener, log: Log) -> None:
     install(network, tcp=listeners[0].getsockname()[1], udp=receivers[0].getsockname()[1])
     async with Nursery() as nursery:
         pump = Pump(max(1, descriptor_limit() // 8))
+        dialing = asyncio.Semaphore(max(1, descriptor_limit() // 16))
         flows = [Flows(one, host=host, nursery=nursery, log=log) for one in receivers]
         for listener in listeners:
-            carry = partial(_carry, host=host, pump=pump, log=log)
-            nursery.spawn(Acceptor(listener, carry, nursery=nursery, log=log).run())
+            carrying = partial(carry, host=host, pump=pump, dialing=dialing, log=log)
+            nursery.spawn(Acceptor(listener, carrying, nursery=nursery, log=log).run())
         try:
             await asyncio.Future()
         finally:
@@ -75,11 +77,18 @@ def install(network: ClusterNetwork, *, tcp: int, udp: int) -> None:
         netlink.execute(routes(network))
 
 
-async def _carry(peer: socket.socket, sender: str, *, host: HostListener, pump: Pump, log: Log) -> None:
+async def carry(
+    peer: socket.socket, sender: str, *, host: HostListener, pump: Pump, dialing: asyncio.Semaphore, log: Log
+) -> None:
+    """Joins a Pod's connection to one outside; resets it if that cannot be made. `dialing` bounds the connections that
+    wait for an answer: the published ports need descriptors of this process, too."""
     address = peer.getsockname()[:2]
     try:
-        there = await host.dial(address, "TCP")
-        await connected(there, CONNECT_S)
+        if dialing.locked():
+            raise OSError(errno.EAGAIN, "too many connections wait for an answer from outside")
+        async with dialing:
+            there = await host.dial(address, "TCP")
+            await connected(there, CONNECT_S)
     except (PortTaken, OSError, TimeoutError) as error:
         log.info("not reached", destination=f"{address[0]}:{address[1]}/TCP", sender=sender, error=error)
         refuse(peer)
