@@ -24,6 +24,9 @@ BORROWED_S = 3600.0
 _MOST = 256
 """Largest number of tokens, and of sessions; the oldest ends first."""
 
+_Token = tuple[User, float, float]
+"""The user, the end of the token and that of the session."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -50,20 +53,24 @@ class Sessions:
     def __init__(self, *, clock: Clock, random: Callable[[], str]) -> None:
         self._clock = clock
         self._random = random
-        self._tokens: dict[bytes, tuple[User, float]] = {}
+        self._tokens: dict[bytes, _Token] = {}
         self._sessions: dict[bytes, Session] = {}
 
-    def make_token(self, user: User) -> str:
-        """Returns a one-time token for a session of the user."""
-        token = self._random()
+    def make_token(self, user: User, *, seconds: float = SESSION_S) -> str:
+        """Returns a one-time token for a session of the user, which ends at most so long after now."""
+        token, now = self._random(), self._clock.monotonic()
         _bound(self._tokens)
-        self._tokens[_hash(token)] = (user, self._clock.monotonic() + TOKEN_S)
+        self._tokens[_hash(token)] = (user, now + min(TOKEN_S, seconds), now + seconds)
         return token
 
-    def redeem(self, token: str) -> User | None:
-        """Returns the user of a one-time token, which ends with that."""
-        user, until = self._tokens.pop(_hash(token), (None, 0.0))
-        return user if self._clock.monotonic() < until else None
+    def redeem(self, token: str) -> tuple[User, float] | None:
+        """Returns the user of a one-time token, which ends with that, and the seconds that the session lasts."""
+        found, now = self._tokens.pop(_hash(token), None), self._clock.monotonic()
+        return (found[0], found[2] - now) if found is not None and now < found[1] else None
+
+    def left(self, session: Session) -> float:
+        """Returns the seconds that the session still lasts."""
+        return session.until - self._clock.monotonic()
 
     def begin(self, user: User, origin: str, *, seconds: float = SESSION_S) -> Login:
         cookie, key = self._random(), self._random()

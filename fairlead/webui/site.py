@@ -117,12 +117,12 @@ class Site:
         origin = login_origin(headers)
         if not origin:
             raise StatusError(403, "Forbidden", "a login must come from the page itself")
-        seconds = BORROWED_S if "authorization" in headers else SESSION_S
+        seconds = _lifetime(headers)
         if user is ANONYMOUS:
             redeemed = self._sessions.redeem(await _token_in(request))
             if redeemed is None:
                 raise StatusError(401, "Unauthorized", "the token is unknown, was used or is older than a minute")
-            user = redeemed
+            user, seconds = redeemed
         for earlier in self._sessions.of_cookies(cookies_in(headers)):
             if earlier.origin == origin:
                 self._sessions.end(earlier)
@@ -132,7 +132,10 @@ class Site:
         return response
 
     async def _make_token(self, visit: Visit) -> web.Response:
-        return _json({"token": self._sessions.make_token(visit.user)}, status=201)
+        """Makes a token for a session that lasts no longer than the credentials of this request."""
+        headers = cast("Mapping[str, str]", visit.request.headers)
+        seconds = self._sessions.left(visit.session) if visit.session is not None else _lifetime(headers)
+        return _json({"token": self._sessions.make_token(visit.user, seconds=seconds)}, status=201)
 
     async def _show_session(self, visit: Visit) -> web.Response:
         return _json({"user": visit.user.name, "groups": list(visit.user.groups)})
@@ -159,13 +162,21 @@ class Site:
         return _json(await self._packets.rules(visit.backend, visit.user, visit.request.query))
 
 
+def _lifetime(headers: Mapping[str, str]) -> float:
+    """Returns how long a session lasts that begins with the credentials of a request."""
+    return BORROWED_S if "authorization" in headers else SESSION_S
+
+
 async def _token_in(request: web.BaseRequest) -> str:
     if request.content_type != _JSON:
         raise bad_request(f"the content type must be {_JSON}")
-    if (request.content_length or 0) > _MAX_LOGIN:
-        raise bad_request("the body is too large")
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > _MAX_LOGIN:
+            raise bad_request("the body is too large")
     try:
-        token = msgspec.json.decode(await request.read())["token"]
+        token = msgspec.json.decode(body)["token"]
     except (msgspec.DecodeError, KeyError, TypeError) as error:
         raise bad_request('the body must be {"token": "…"}') from error
     return str(token)

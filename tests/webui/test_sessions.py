@@ -24,7 +24,7 @@ def cookie(login: Login) -> dict[str, str]:
 def test_a_token_works_once() -> None:
     sessions = make()
     token = sessions.make_token(ALICE)
-    assert sessions.redeem(token) == ALICE
+    assert sessions.redeem(token) == (ALICE, SESSION_S)
     assert sessions.redeem(token) is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import pytest
@@ -83,6 +83,27 @@ async def test_a_token_is_old_after_a_minute(at: Served) -> None:
     at.clock.advance(61)
     status, _, _ = await at.ask("POST", "/ui/session", json={"token": token}, headers={"origin": at.origin})
     assert status == 401
+
+
+@story
+async def test_a_session_ends_with_the_one_whose_user_asked_for_it(at: Served) -> None:
+    login = at.sessions.begin(ADMIN, at.origin, seconds=600)
+    status, body, _ = await at.ask("POST", "/ui/token", login=login, headers={"origin": at.origin})
+    token = msgspec.json.decode(body)["token"]
+    at.clock.advance(50)
+    _, _, answered = await at.ask("POST", "/ui/session", json={"token": token}, headers={"origin": at.origin})
+    assert (status, "; Max-Age=550; " in answered["set-cookie"]) == (201, True)
+
+
+@story
+async def test_a_login_with_a_large_body_of_unknown_length_is_refused(at: Served) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 1024
+
+    headers = {"origin": at.origin, "content_type": "application/json"}
+    status, body, _ = await at.ask("POST", "/ui/session", data=pieces(), headers=headers)
+    assert (status, msgspec.json.decode(body)["message"]) == (400, "the body is too large")
 
 
 @story
