@@ -112,7 +112,12 @@ def resolve(cluster: str, name: str, sender: str, namespace: str) -> Resolution:
     questions = tuple(_question(one) for one in answers)
     if any(one.answer.addresses for one in questions):
         return Resolution(name, place.label, conf, questions)
-    cause, cure = _cause(api, name, namespace, questions, upstream=config.upstream if config is not None else "")
+    services: list[Tree] = request(lambda: api.get("/api/v1/services")["items"])
+    known = [(one["metadata"]["name"], one["metadata"]["namespace"]) for one in services]
+    asked = Asked(name, namespace, place.label, conf, server, domain)
+    cause, cure = misused(asked, known) or _cause(
+        known, name, namespace, questions, upstream=config.upstream if config is not None else ""
+    )
     return Resolution(name, place.label, conf, questions, cause, cure)
 
 
@@ -187,7 +192,55 @@ def _pods(api: Api, namespace: str) -> list[_Pod]:
     ]
 
 
-def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *, upstream: str) -> tuple[Message, str]:
+class Asked(NamedTuple):
+    """A name that did not resolve, and by which settings."""
+
+    name: str
+    namespace: str
+    place: str
+    conf: ResolvConf
+    server: str
+    """Address of the cluster's DNS; empty if it is not known."""
+    domain: str
+
+
+def misused(asked: Asked, known: Sequence[tuple[str, str]]) -> tuple[Message, str] | None:
+    """Returns the cause and cure if the name, or the Pod's DNS policy, is not what Services' names need."""
+    name, conf = asked.name, asked.conf
+    host = name.partition("://")[2].partition("/")[0] or name
+    host = host.partition(":")[0]
+    if host != name:
+        cause = text("{name} is a URL or has a port, and a name has neither: it is {host}", name=name, host=host)
+        return cause, f"fairlead why dns {host}"
+    labels = name.rstrip(".").lower().split(".")
+    there = labels[1] if len(labels) > 1 else asked.namespace
+    if (labels[0], there) not in known:
+        return None
+    full = f"{labels[0]}.{there}.svc.{asked.domain}"
+    if asked.server and asked.server not in conf.servers:
+        return (
+            text(
+                "{place} asks {servers} and not the cluster's DNS {dns}: its dnsPolicy is Default, or it has "
+                "hostNetwork without dnsPolicy ClusterFirstWithHostNet",
+                place=asked.place,
+                servers=", ".join(conf.servers),
+                dns=asked.server,
+            ),
+            f"kubectl get {asked.place} -n {asked.namespace} -o jsonpath='{{.spec.dnsPolicy}} {{.spec.hostNetwork}}'",
+        )
+    if len(labels) > 2 and labels[2] != "svc":
+        return text("{name} lacks svc: the name is {full}", name=name, full=full), f"fairlead why dns {full}"
+    if not conf.searches and len(labels) < 5:
+        return (
+            text("{place} has no search path, so only the full name resolves: {full}", place=asked.place, full=full),
+            f"fairlead why dns {full}",
+        )
+    return None
+
+
+def _cause(
+    known: Sequence[tuple[str, str]], name: str, namespace: str, questions: Sequence[Question], *, upstream: str
+) -> tuple[Message, str]:
     """Returns why the name does not resolve, and the cure."""
     silent = next((one for one in questions if one.answer.outcome != ANSWERED), None)
     if silent is not None and not any(one.answer.outcome == ANSWERED for one in questions):
@@ -200,12 +253,10 @@ def _cause(api: Api, name: str, namespace: str, questions: Sequence[Question], *
         return text(
             "{name} is an alias for {target}, which does not resolve", name=alias.name, target=target
         ), f"fairlead why dns {target}"
-    labels = name.rstrip(".").split(".")
-    services: list[Tree] = request(lambda: api.get("/api/v1/services")["items"])
-    known = [(one["metadata"]["name"], one["metadata"]["namespace"]) for one in services]
+    labels = name.rstrip(".").lower().split(".")
     there = labels[1] if len(labels) > 1 else namespace
     elsewhere = sorted(space for service, space in known if service == labels[0] and space != there)
-    if elsewhere and len(labels) < 3:
+    if elsewhere and len(labels) < 3 and (labels[0], there) not in known:
         meant = f"{labels[0]}.{elsewhere[0]}"
         return text(
             "namespace {namespace} has Service {service}: its name is {meant}",

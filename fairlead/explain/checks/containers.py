@@ -12,6 +12,8 @@ from fairlead.explain.words import Message, pods_of
 
 _STARTING = ("", "ContainerCreating", "PodInitializing")
 """Reasons of a container that is about to start."""
+_NEVER_RAN = ("StartError", "ContainerCannotRun")
+"""Reasons of a container without logs, because its program could not be run."""
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -43,9 +45,13 @@ def _trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] 
         scheduled = condition(pod, "PodScheduled")
         why = scheduled.message if scheduled and scheduled.message else text("no node has been chosen yet")
         return text("Pod {name} is not scheduled: {why}", name=name, why=why), (), s.kubectl(f"describe pod {name}")
+    if found := _killed(s, pod):
+        return found
     for status in (*pod.status.initContainerStatuses, *pod.status.containerStatuses):
         if found := _container(s, pod, status):
             return found
+    if found := _initializing(s, pod):
+        return found
     node = next((node for node in s.nodes if node.metadata.name == pod.spec.nodeName), None)
     ready = next((c for c in node.status.conditions if c.type == "Ready"), None) if node else None
     if node is None or (ready is not None and ready.status != "True"):
@@ -55,6 +61,42 @@ def _trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] 
             else text("Pod {name} is on node {node}, which does not exist", name=name, node=pod.spec.nodeName)
         )
         return cause, (), f"kubectl describe node {pod.spec.nodeName}"
+    return None
+
+
+def _killed(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] | None:
+    """Returns the trouble of containers that the kubelet ends: a probe or a postStart hook fails."""
+    name = pod.metadata.name
+    if not any(status.restartCount for status in (*pod.status.containerStatuses, *pod.status.initContainerStatuses)):
+        return None
+    for event in s.events_of("Pod", name):
+        if event.reason == "FailedPostStartHook":
+            cause = text("a postStart hook of Pod {name} fails, so its container is started again and again", name=name)
+            return cause, (event.message,), s.kubectl(f"describe pod {name}")
+        probe = event.message.partition(" probe failed")[0]
+        if event.reason == "Unhealthy" and probe in ("Liveness", "Startup"):
+            cause = text(
+                "the {probe} probe of Pod {name} fails, so its container is started again and again",
+                probe=probe.lower(),
+                name=name,
+            )
+            answer = text("last answer: {message}", message=event.message)
+            return cause, (answer,), s.kubectl(f"describe pod {name}")
+    return None
+
+
+def _initializing(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] | None:
+    """Returns the trouble of an init container that still runs; sidecars do so by design."""
+    sidecars = {one.name for one in pod.spec.initContainers if one.restartPolicy == "Always"}
+    for status in pod.status.initContainerStatuses:
+        if status.state.running and status.name not in sidecars:
+            name = pod.metadata.name
+            cause = text(
+                "init container {container} of Pod {name} has not ended, and the containers wait for it",
+                container=status.name,
+                name=name,
+            )
+            return cause, (), s.kubectl(f"logs {name} -c {status.name}")
     return None
 
 

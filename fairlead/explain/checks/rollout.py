@@ -22,6 +22,9 @@ def find(s: Snapshot) -> Finding | None:
     if not workload.replicas:
         cure = s.kubectl(f"scale {s.kind} {s.name} --replicas 1") if workload.kind != "DaemonSet" else ""
         return note(looked_at, text("it is scaled to 0, so it has no Pods"), cure=cure)
+    if workload.paused and not s.selected:
+        cause = text("its rollout is paused, and it has made no Pods")
+        return fault(looked_at, cause, cure=s.kubectl(f"rollout resume {s.kind} {s.name}"))
     if workload.paused:
         return note(looked_at, text("its rollout is paused"), cure=s.kubectl(f"rollout resume {s.kind} {s.name}"))
     if not s.selected:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.labels import nearest
@@ -26,13 +28,35 @@ def find(s: Snapshot) -> Finding | None:
 def _without_selector(s: Snapshot) -> Finding:
     looked_at = text("selector and EndpointSlices")
     if any(piece.endpoints for piece in s.slices):
-        return ok(text("no selector; the EndpointSlices are written by hand"))
+        return _other_port_names(s) or ok(text("no selector; the EndpointSlices are written by hand"))
     labels = next((one.labels for one in s.workloads if one.name == s.name), {"app": s.name})
     return fault(
         looked_at,
         text("the Service has no selector and no EndpointSlice names it, so it has no endpoints"),
         cure=s.kubectl(f"set selector svc {s.name} {render_labels(labels)}"),
     )
+
+
+def _other_port_names(s: Snapshot) -> Finding | None:
+    """Returns the fault of a port that no slice has by its name, by which the two are matched."""
+    there = sorted({port.name or "" for piece in s.slices for port in piece.ports or ()})
+    for at, port in enumerate(s.found.spec.ports):
+        if not there or (port.name or "") in there or port not in s.ports:
+            continue
+        meant = there[0] if there else ""
+        change = {"op": "replace" if meant else "remove", "path": f"/spec/ports/{at}/name"}
+        patch = json.dumps([change | ({"value": meant} if meant else {})], separators=(",", ":"))
+        return fault(
+            text("port names of the EndpointSlices"),
+            text(
+                'no EndpointSlice has a port named "{name}": port {port} has no endpoint',
+                name=port.name or "",
+                port=port.port,
+            ),
+            text("names of the slices' ports: {names}", names=", ".join(one or '""' for one in there)),
+            cure=s.kubectl(f"patch svc {s.name} --type json -p '{patch}'") if len(s.found.spec.ports) == 1 else "",
+        )
+    return None
 
 
 def _workload(s: Snapshot, looked_at: Message, cause: Message) -> Finding | None:
@@ -53,6 +77,12 @@ def _workload(s: Snapshot, looked_at: Message, cause: Message) -> Finding | None
                 looked_at,
                 text("{cause}: {what} is scaled to 0", cause=cause, what=what),
                 cure=s.kubectl(f"scale {one.kind.lower()} {one.name} --replicas 1"),
+            )
+        if one.paused:
+            return fault(
+                looked_at,
+                text("{cause}: {what} is paused, and has made no Pods", cause=cause, what=what),
+                cure=s.kubectl(f"rollout resume {one.kind.lower()} {one.name}"),
             )
     return None
 
@@ -79,7 +109,8 @@ def _near(s: Snapshot, looked_at: Message, cause: Message) -> Finding:
     elsewhere = matching(selector, s.pods_elsewhere)
     near = nearest(selector, s.pods)
     if elsewhere and near is None:
-        namespaces = ", ".join(sorted({pod.metadata.namespace for pod in elsewhere}))
+        names = sorted({pod.metadata.namespace for pod in elsewhere})
+        namespaces = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         return fault(
             looked_at,
             text(
@@ -93,7 +124,7 @@ def _near(s: Snapshot, looked_at: Message, cause: Message) -> Finding:
                 pod=elsewhere[0].metadata.name,
                 namespace=elsewhere[0].metadata.namespace,
             ),
-            cure=f"kubectl get svc {s.name} -n {s.namespace} -o yaml  # create the Service in {namespaces} instead",
+            cure=f"kubectl get svc {s.name} -n {s.namespace} -o yaml  # create the Service in {names[0]} instead",
         )
     if near is not None:
         pod, labels = near

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fairlead.cmd.process.asking import Answered
-from fairlead.cmd.process.resolving import Question, Resolution, ResolvConf, as_tree, candidates, parse, render
+from fairlead.cmd.process.resolving import (
+    Asked,
+    Question,
+    Resolution,
+    ResolvConf,
+    as_tree,
+    candidates,
+    misused,
+    parse,
+    render,
+)
 from fairlead.explain.tried import ANSWERED
 
 CONF = ResolvConf(("10.96.0.10",), ("default.svc.cluster.local", "svc.cluster.local", "cluster.local"), 5, "a file")
@@ -60,3 +70,34 @@ def test_a_name_that_does_not_resolve_ends_with_1_and_its_cause() -> None:
         "  cure: kubectl get pods",
     ]
     assert render(found).splitlines()[-1] == "✗ 1. web A, asked of 10.96.0.10: silent (nothing)"
+
+
+@pytest.mark.parametrize(
+    ("name", "conf", "cause", "cure"),
+    [
+        ("web.shop.cluster.local", CONF, "lacks svc", "fairlead why dns web.shop.svc.cluster.local"),
+        ("http://web:80/x", CONF, "is a URL or has a port", "fairlead why dns web"),
+        ("web:80", CONF, "is a URL or has a port", "fairlead why dns web"),
+        ("Web", ResolvConf(("192.0.2.1",), (), 1), "asks 192.0.2.1 and not the cluster's DNS", "kubectl get pod/a"),
+        (
+            "web",
+            ResolvConf(("10.96.0.10",), (), 1, "a file"),
+            "pod/a has no search path",
+            "fairlead why dns web.shop.svc.cluster.local",
+        ),
+    ],
+)
+def test_wrong_names_and_dns_policies_are_told_from_missing_services(
+    name: str, conf: ResolvConf, cause: str, cure: str
+) -> None:
+    asked = Asked(name, "shop", "pod/a", conf, "10.96.0.10", "cluster.local")
+    found = misused(asked, [("web", "shop")])
+    assert found is not None
+    assert cause in str(found[0])
+    assert found[1].startswith(cure)
+
+
+def test_names_of_no_service_and_names_that_are_right_have_no_such_cause() -> None:
+    for name in ("database", "web", "web.shop", "web.shop.svc.cluster.local", "example.com"):
+        asked = Asked(name, "shop", "pod/a", CONF, "10.96.0.10", "cluster.local")
+        assert misused(asked, [("web", "shop")]) is None
