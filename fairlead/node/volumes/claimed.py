@@ -142,7 +142,10 @@ def mounted_as(volume: PersistentVolume, *, directories: str) -> tuple[VolumePlu
         path = os.path.normpath(spec.hostPath.path)
         if directories and volume.metadata.annotations.get(PROVISIONED_BY) == PROVISIONER:
             # By name: the cluster's folder may have been moved, or restored in another place.
-            return DIRECTORY_VOLUME, f"{directories}/{os.path.basename(path)}"
+            directory = os.path.basename(path)
+            if not directory:
+                raise VolumeProblem(f"volume {name} has the hostPath /, which is not a directory of {PROVISIONER}")
+            return DIRECTORY_VOLUME, f"{directories}/{directory}"
         if directories and os.path.dirname(path) == directories:
             return DIRECTORY_VOLUME, path
         return HOST_PATH_VOLUME, spec.hostPath

@@ -128,6 +128,21 @@ def test_a_directory_is_found_after_the_clusters_folder_was_moved(tmp_path: Path
     asyncio.run(story())
 
 
+def test_a_volume_marked_as_provisioned_does_not_show_the_folder_of_all_volumes(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Node(tmp_path)
+        claim = await node.add_claim()
+        ref = {"namespace": "ns", "name": "data", "uid": claim.metadata.uid}
+        tree = {
+            "metadata": {"name": "pv", "annotations": {PROVISIONED_BY: PROVISIONER}},
+            "spec": {"claimRef": ref, "hostPath": {"path": "/"}},
+        }
+        await node.client.create(PERSISTENT_VOLUME, msgspec.convert(tree, PersistentVolume))
+        assert "volume pv has the hostPath /" in await node.problem(pod_with(claimed()))
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("path", ["{root}/volumes", "{root}/volumes/x/y", "{root}/nodes", "{root}/volumes/../nodes"])
 def test_a_volume_made_by_hand_does_not_show_another_part_of_the_clusters_folder(tmp_path: Path, path: str) -> None:
     async def story() -> None:
