@@ -24,7 +24,7 @@ from fairlead.base.log import Log
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.wiring.snapshots import plan, volumes
-from fairlead.cmd.wiring.snapshots.folder import Folder, Folders, NoSuchSnapshot, Snapshot, SnapshotError
+from fairlead.cmd.wiring.snapshots.folder import Folders, NoSuchSnapshot, Snapshot, SnapshotError
 from fairlead.cmd.wiring.snapshots.initial import initial_objects
 from fairlead.cmd.wiring.snapshots.pausing import paused
 from fairlead.machinery.values.status import (
@@ -135,13 +135,12 @@ class Snapshots:
     async def _restore(self, name: str) -> Snapshot:
         folder = self._folders.of(name)
         snapshot, objects = folder.describe(), folder.read_objects()
+        folders = volumes.folders_of(objects)
+        volumes.check_inside(folder.volumes, folders)
         await self._reset()
-        await asyncio.to_thread(self._put_volumes, folder, objects)
+        await asyncio.to_thread(volumes.copy, folder.volumes, self._root, folders)
         await self._write(plan.restore(await self._current(), objects, await self._base_objects()))
         return snapshot
-
-    def _put_volumes(self, folder: Folder, objects: Mapping[str, bytes]) -> None:
-        volumes.copy(folder.volumes, self._root, volumes.folders_of(objects))
 
     async def _delete(self, name: str) -> dict[str, str]:
         if not await asyncio.to_thread(self._folders.delete, name):

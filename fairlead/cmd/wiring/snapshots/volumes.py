@@ -41,6 +41,14 @@ def _folder_of(value: bytes) -> str:
     return f"nodes/{node}/pods/{name}/volumes" if node and pod["spec"].get("volumes") else ""
 
 
+def check_inside(source: Path, folders: Iterable[str]) -> None:
+    """Raises CopyError if a folder is reached through a link or `..`, as in a snapshot from elsewhere."""
+    top = source.resolve()
+    for folder in folders:
+        if (top / folder).resolve() != Path(f"{top}/{folder}") or ".." in folder.split("/"):
+            raise CopyError(f"the snapshot is damaged: {source / folder} leads to another place; delete the snapshot")
+
+
 def copy(source: Path, target: Path, folders: Iterable[str]) -> list[str]:
     """Copies the folders that exist; returns them. Raises CopyError."""
     copied = []

@@ -100,6 +100,16 @@ def test_volumes_are_copied_with_links_and_modes_and_missing_ones_are_skipped(tm
     assert volumes.size_of(tmp_path / "copy") >= 4
 
 
+def test_a_snapshot_that_leads_to_another_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/pods").mkdir(parents=True)
+    (tmp_path / "saved/volumes").mkdir(parents=True)
+    (tmp_path / "saved/nodes").symlink_to(tmp_path / "elsewhere")
+    volumes.check_inside(tmp_path / "saved", ["volumes", "absent"])
+    for folder in ("nodes", "nodes/pods", "nodes/../volumes", "../elsewhere"):
+        with pytest.raises(volumes.CopyError, match="leads to another place"):
+            volumes.check_inside(tmp_path / "saved", [folder])
+
+
 def test_restored_volumes_replace_what_is_there(tmp_path: Path) -> None:
     for name, text in (("saved", "old"), ("cluster", "new")):
         (tmp_path / name / "volumes/pv").mkdir(parents=True)
