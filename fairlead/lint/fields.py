@@ -19,6 +19,8 @@ from fairlead.machinery.schemas.markers import Alternative
 from fairlead.machinery.schemas.schema import Field, Schema, TypeInfo
 
 _PAIRS = re.compile(r"[\w./-]+=[A-Za-z][\w.-]*(?:,[\w./-]+=[A-Za-z][\w.-]*)*")
+_WORDS = re.compile(r"[\w./:=-]+(?: [\w./:=-]+)+")
+"""A command of several plain words: no shell splits it in Kubernetes."""
 _GLUED = re.compile(r"[A-Za-z_][\w./-]*:[^\s/].*")
 _DEPTH = 3
 """Levels down to which the place of a misplaced field is looked for."""
@@ -222,7 +224,9 @@ class _Walk:
     def _lone_item(self, entry: Entry, path: Path) -> None:
         value, context = entry.value, self._context
         message = text("`{field}` is a list, and this is a single value", field=entry.key)
-        fix = context.replaced(value.span, f"[{context.source(value)}]")
+        words = value.text.split() if entry.key == "command" and _WORDS.fullmatch(value.text) else []
+        items = ", ".join(f'"{word}"' for word in words) or context.source(value)
+        fix = context.replaced(value.span, f"[{items}]")
         context.report("not-a-list", "error", value.span, message, *((fix,) if value.last_line == fix.line else ()))
         context.reported.add(path)
         entry.value = Value("list", value.span, value.last_line, items=[value])
