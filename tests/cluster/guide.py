@@ -18,14 +18,13 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n+```text\n(.*?)^```)?", re.MULTILI
 _SEPARATOR = "\x1e"
 _LETTERS = "[bcdfghjklmnpqrstvwxz2-9]"
 """The characters of generated names: digits and letters that form no words."""
+_CHOSEN = r"10\.(?:100\.100\.[12]00|96\.10\.100|96\.0\.10?)"
+"""The addresses that manifests choose, and those of the API and of DNS."""
 _VARYING = (
     (re.compile(rf"(?<=[-=]){_LETTERS}{{8,10}}\b"), "<hash>"),
     (re.compile(rf"-{_LETTERS}{{5}}\b"), "-<id>"),
     (re.compile(r"\b(?:\d+(?:\.\d+)?(?:ms|[smh]))+\b"), "<age>"),
-    (
-        re.compile(r"\b(?:10\.244|172\.30|10\.10[1-9]|10\.9[7-9]|10\.11\d|10\.96\.\d+[1-9])\.\d+(?:\.\d+)?\b"),
-        "<address>",
-    ),
+    (re.compile(rf"\b(?!{_CHOSEN}\b)(?:10|172)(?:\.\d+){{3}}\b"), "<address>"),
 )
 
 

@@ -57,6 +57,8 @@ def test_a_block_is_a_command_and_the_output_after_it() -> None:
         ("to ... end\n", "to any end\n", True),
         ("web-84bc4c6ff9-57wzk 2s 10.244.1.2\n", "web-7ccd84f75-x2rxp 1m3s 10.244.2.9\n", True),
         ("10.97.110.38\n", "10.104.196.123\n", True),
+        ("10.97.110.38\n", "10.100.89.124\n", True),
+        ("10.97.110.38\n", "10.96.0.10\n", False),
         ("10.100.100.100\n", "10.100.100.200\n", False),
         ("a\n", "a\nb\n", False),
         ("a\nb\n", "a\n", False),
