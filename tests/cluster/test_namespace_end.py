@@ -28,6 +28,8 @@ def test_a_namespace_with_a_running_pod_and_a_custom_object_is_deleted() -> None
         access.call("POST", "/api/v1/namespaces", namespace)
         container = {"name": "main", "image": "fairlead/web"}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+        account = "/api/v1/namespaces/short/serviceaccounts/default"
+        until("the namespace's service account", lambda: access.call("GET", account))
         access.call("POST", "/api/v1/namespaces/short/pods", pod)
         access.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         toy = {"apiVersion": "example.com/v1", "kind": "Toy", "metadata": {"name": "t"}}

@@ -150,7 +150,7 @@ def test_a_pod_whose_probe_fails_is_soon_out_of_the_ready_endpoints(cluster: Clu
     with watched_service(cluster, "moody") as endpoints:
         pods = [f"moody-{number}" for number in range(4)]
         for pod in pods:
-            create_pod(cluster, pod, "moody", turns, spec={}, readinessProbe=probe)
+            create_pod(cluster, pod, "moody", turns, spec={}, readinessProbe=probe, image="debian")
         until("each Pod out twice", lambda: all(endpoints.of(pod).count(FAILED) >= 3 for pod in pods))
         times = []
         for pod in pods:

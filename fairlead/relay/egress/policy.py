@@ -1,4 +1,7 @@
-"""The destinations that Pods may reach outside. The supervisor asks before it dials, so a sandbox cannot go round it.
+"""The destinations that Pods may reach outside. The supervisor asks before it dials, so Pods cannot go round it.
+
+The relay gets the dialled sockets. They are of the host's network, so a relay that has been taken over could connect
+them elsewhere: the policy binds Pods, not the relay itself.
 
 Always refused: this machine itself (`--expose-host` opens single ports), link-local addresses (with the metadata
 services of clouds), multicast, unspecified and reserved addresses.
