@@ -62,6 +62,8 @@ def test_the_nodes_answer_as_kubelets_do(kubectl: Kubectl) -> None:
     assert summary["node"]["cpu"]["usageCoreNanoSeconds"] > 0
     metrics = kubectl("get", "--raw", "/api/v1/nodes/node1/proxy/metrics/resource")
     assert "# TYPE node_cpu_usage_seconds_total counter" in metrics
+    cadvisor = kubectl("get", "--raw", "/api/v1/nodes/node1/proxy/metrics/cadvisor")
+    assert "\nmachine_memory_bytes " in cadvisor
 
 
 LISTED = """\

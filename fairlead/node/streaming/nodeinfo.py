@@ -21,7 +21,7 @@ from fairlead.node.probes.counts import ProbeCounts
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.target import NodePods
 from fairlead.node.usage.meter import Meter
-from fairlead.node.usage.model import PROMETHEUS, NodeUsage, metrics, summary
+from fairlead.node.usage.model import PROMETHEUS, NodeUsage, cadvisor, metrics, summary
 
 _PORTS = {"healthzPort": 10248, "readOnlyPort": 0}
 
@@ -45,6 +45,7 @@ class NodeInfo:
         router.add_get("/stats/summary", self._summary)
         router.add_get("/metrics", self._metrics)
         router.add_get("/metrics/resource", self._resources)
+        router.add_get("/metrics/cadvisor", self._cadvisor)
         router.add_get("/metrics/probes", self._probe_metrics)
 
     async def _list_pods(self, request: web.Request) -> web.Response:
@@ -78,6 +79,11 @@ class NodeInfo:
 
     async def _resources(self, _: web.Request) -> web.Response:
         return _text(metrics(await self._meter.measure()))
+
+    async def _cadvisor(self, _: web.Request) -> web.Response:
+        signals = await asyncio.to_thread(read_signals, self._settings.state_dir)
+        memory = int(signals.capacity["memory.available"])
+        return _text(cadvisor(await self._meter.measure(), cores=os.cpu_count() or 1, memory_bytes=memory))
 
     async def _probe_metrics(self, _: web.Request) -> web.Response:
         return _text(render(self._probes.families()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from fairlead.base.dataclass import dataclass
@@ -103,22 +104,65 @@ _HELP = {
 }
 
 
+_CADVISOR_HELP = {
+    "container_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed in seconds."),
+    "container_memory_rss": ("gauge", "Resident memory in bytes."),
+    "container_memory_usage_bytes": ("gauge", "Current memory usage in bytes."),
+    "container_memory_working_set_bytes": ("gauge", "Current working set in bytes."),
+    "container_start_time_seconds": ("gauge", "Start time of the container since unix epoch in seconds."),
+    "machine_cpu_cores": ("gauge", "Number of logical processors."),
+    "machine_memory_bytes": ("gauge", "Amount of memory of the machine in bytes."),
+}
+
+_Samples = Iterator[tuple[str, dict[str, str], float]]
+
+
 def metrics(found: NodeUsage) -> str:
     """Returns the metrics as a kubelet answers at `/metrics/resource`."""
-    lines: dict[str, list[str]] = {name: [] for name in _HELP}
+    errors: list[tuple[str, dict[str, str], float]] = [(_ERROR, {}, 0)]
+    return _render(found, _HELP, chain(_samples(found), errors))
+
+
+def cadvisor(found: NodeUsage, *, cores: int, memory_bytes: int) -> str:
+    """Returns the metrics as a kubelet answers at `/metrics/cadvisor`, those of processors and memory: containers by
+    name, Pods with an empty container name, and the machine."""
+    return _render(found, _CADVISOR_HELP, _cadvisor_samples(found, cores, memory_bytes))
+
+
+def _render(found: NodeUsage, texts: Mapping[str, tuple[str, str]], samples: _Samples) -> str:
+    lines: dict[str, list[str]] = {name: [] for name in texts}
     at_ms = round(found.time * 1000)
-    for name, labels, value in _samples(found):
+    for name, labels, value in samples:
         text = ",".join(f'{key}="{labels[key]}"' for key in sorted(labels))
-        lines[name].append(f"{name}{f'{{{text}}}' if text else ''} {value} {at_ms}")
-    lines[_ERROR].append(f"{_ERROR} 0")
+        at = "" if name == _ERROR else f" {at_ms}"
+        lines[name].append(f"{name}{f'{{{text}}}' if text else ''} {value}{at}")
     return "".join(
-        f"# HELP {name} {_HELP[name][1]}\n# TYPE {name} {_HELP[name][0]}\n" + "".join(f"{line}\n" for line in given)
+        f"# HELP {name} {texts[name][1]}\n# TYPE {name} {texts[name][0]}\n" + "".join(f"{line}\n" for line in given)
         for name, given in lines.items()
         if given
     )
 
 
-def _samples(found: NodeUsage) -> Iterator[tuple[str, dict[str, str], float]]:
+def _cadvisor_samples(found: NodeUsage, cores: int, memory_bytes: int) -> _Samples:
+    yield "machine_cpu_cores", {}, cores
+    yield "machine_memory_bytes", {}, memory_bytes
+    yield from _used({"container": "", "id": "/", "namespace": "", "pod": ""}, found.usage)
+    for pod in found.pods:
+        labels = {"namespace": pod.namespace, "pod": pod.name, "id": f"/kubepods/pod{pod.uid}"}
+        yield from _used(labels | {"container": ""}, pod.usage)
+        for one in pod.containers:
+            named = labels | {"container": one.name, "id": f"{labels['id']}/{one.name}"}
+            yield from _used(named, one.usage)
+            yield "container_start_time_seconds", named, one.started_at
+
+
+def _used(labels: dict[str, str], usage: Usage) -> _Samples:
+    yield "container_cpu_usage_seconds_total", labels | {"cpu": "total"}, usage.cpu_s
+    for name in ("container_memory_rss", "container_memory_usage_bytes", "container_memory_working_set_bytes"):
+        yield name, labels, usage.memory_bytes
+
+
+def _samples(found: NodeUsage) -> _Samples:
     yield "node_cpu_usage_seconds_total", {}, found.usage.cpu_s
     yield "node_memory_working_set_bytes", {}, found.usage.memory_bytes
     for pod in found.pods:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.base.instant import Instant
-from fairlead.node.usage.model import ContainerUsage, NodeUsage, PodUsage, Usage, metrics, summary
+from fairlead.node.usage.model import ContainerUsage, NodeUsage, PodUsage, Usage, cadvisor, metrics, summary
 
 PODS = (
     PodUsage(
@@ -41,6 +41,18 @@ def test_the_metrics_have_upstreams_names_labels_and_times() -> None:
     assert 'pod_memory_working_set_bytes{namespace="default",pod="web"} 5120 1700000060500' in lines
     assert "node_cpu_usage_seconds_total 11.75 1700000060500" in lines
     assert lines[-1] == "resource_scrape_error 0"
+
+
+def test_cadvisors_metrics_name_containers_pods_and_the_machine() -> None:
+    lines = cadvisor(FOUND, cores=4, memory_bytes=1 << 30).splitlines()
+    pod = 'id="/kubepods/poduid-1",namespace="default",pod="web"'
+    container = 'id="/kubepods/poduid-1/a",namespace="default",pod="web"'
+    cpu = "container_cpu_usage_seconds_total"
+    assert f'{cpu}{{container="a",cpu="total",{container}}} 1.5 1700000060500' in lines
+    assert f'{cpu}{{container="",cpu="total",{pod}}} 1.75 1700000060500' in lines
+    assert f'container_memory_working_set_bytes{{container="",{pod}}} 5120 1700000060500' in lines
+    assert "machine_cpu_cores 4 1700000060500" in lines
+    assert f"machine_memory_bytes {1 << 30} 1700000060500" in lines
 
 
 def test_a_node_without_pods_shows_its_own_figures() -> None:
