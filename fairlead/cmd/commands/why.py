@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if len(words) != 1:
         raise UsageError("name one object, e.g. fairlead why svc/web, or fairlead why dns NAME")
     kind, name = _subject(words[0])
+    if kind == "svc" and "." in name:  # a name as in DNS
+        name, _, rest = name.partition(".")
+        args.namespace = rest.partition(".")[0]
     try:
         diagnosis = Explainer(args.name, args.namespace).explain(kind, name, args)
     except UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from fairlead.api.kinds import built_in
 from fairlead.lint.lint import Result, Source, lint
 
+_HEADER = re.compile(r"""(?:^|[{,])\s*["']?(apiVersion|kind|metadata|spec)["']?\s*:""", re.MULTILINE | re.IGNORECASE)
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -19,8 +21,18 @@ class NoFilesError(Exception):
 
 def check(names: Sequence[str]) -> Result:
     """Returns the problems of all files. Raises NoFilesError."""
-    sources = [Source(shown, _read(path)) for name in names for shown, path in _files(name)]
+    sources = [
+        Source(shown, content)
+        for name in names
+        for shown, path in _files(name)
+        if is_manifest(content := _read(path)) or path is None or not Path(name).is_dir()
+    ]
     return lint(sources, built_in())
+
+
+def is_manifest(content: str) -> bool:
+    """Returns whether a file of a folder looks like a manifest; folders also have settings of other programs."""
+    return bool(_HEADER.search(content))
 
 
 def _files(name: str) -> Iterator[tuple[str, Path | None]]:

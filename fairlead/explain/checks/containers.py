@@ -115,7 +115,9 @@ def _container(s: Snapshot, pod: Pod, status: ContainerStatus) -> tuple[Message,
         return (
             text("{where} crashes again and again: CrashLoopBackOff{reason}", where=where, reason=reason),
             evidence,
-            f"{logs} --previous",
+            s.kubectl(f"describe pod {pod.metadata.name}")
+            if last and last.reason in _NEVER_RAN
+            else f"{logs} --previous",
         )
     if waiting and waiting.reason not in _STARTING:
         is_image = "Image" in waiting.reason

@@ -50,6 +50,17 @@ def test_a_folder_is_read_with_all_below_it(tmp_path: Path, capsys: pytest.Captu
     assert [one["file"] for one in report["problems"]] == [str(tmp_path / "in" / "a.yml")]
 
 
+def test_files_of_a_folder_that_are_no_manifests_are_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "workflow.yml", "name: test\non: push\njobs: {}\n")
+    put(tmp_path / "devcontainer.json", '{"name": "x", "image": "y"}')
+    put(tmp_path / "a.yaml", "apiVersion:v1\nmetadata: {name: a}\n")
+    assert main(["lint", "-o", "json", str(tmp_path)]) == 1
+    assert {one["file"] for one in json.loads(capsys.readouterr().out)["problems"]} == {str(tmp_path / "a.yaml")}
+    assert main(["lint", str(tmp_path / "workflow.yml")]) == 1
+
+
 def test_standard_input_is_a_dash(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
     assert main(["lint", "-"]) == 1
