@@ -39,7 +39,7 @@ def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == PAGE
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="programs are not given: groff")
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff on this host")
 def test_roff_reads_the_page_without_a_warning() -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-P-c"], input=PAGE, capture_output=True, text=True, check=True
