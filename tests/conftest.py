@@ -47,6 +47,7 @@ MAY_SKIP = {
     "no IPv6 on this host": "a setting of the kernel",
     "programs are not given": "upstream publishes them in no package; variables name their paths",
     "the number of socket(2) is known for two machines": "the test is about those processors",
+    "this user may not make control groups here": "the machine, or the container around the tests, decides that",
     "the system's python3 is": "the run was asked for with another Python",
 }
 """Permitted beginnings of the reason of a skip on machines with root's packages, and why each is right there."""
