@@ -141,7 +141,9 @@ def test_a_command_on_a_node_finds_system_programs_and_kubectl_reaches_the_api(r
     plain = running.runner.environment | {"PATH": "/usr/bin:/bin"}
     command = running.runner.command("shell", "node2", "sh", "-c", "echo $PATH")
     done = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
-    assert done.stdout == "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\n"
+    # The folder of the kubectl that came with Fairlead follows if these folders lack one.
+    assert done.stdout.strip().removeprefix("/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin").count(":") <= 1
+    assert done.stdout.startswith("/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin")
     done = running.fairlead("shell", "node2", find_kubectl(), "get", "nodes", "-o", "name")
     assert (done.stdout, done.returncode) == ("node/node1\nnode/node2\n", 0), done.stderr
 

@@ -253,6 +253,24 @@ def _cause(
         return text(
             "{name} is an alias for {target}, which does not resolve", name=alias.name, target=target
         ), f"fairlead why dns {target}"
+    if (found := _of_services(known, name, namespace, questions)) is not None:
+        return found
+    failed = next((one.answer.rcode for one in questions if one.answer.rcode in ("REFUSED", "SERVFAIL")), "")
+    if failed and upstream == "none":
+        return text("names outside of the cluster are refused, because it was started with --upstream none"), (
+            "fairlead down && fairlead up --detach --upstream host"
+        )
+    if failed:
+        return text(
+            "the servers for names outside of the cluster fail ({failed})", failed=failed
+        ), "fairlead up --upstream SERVERS"
+    return text("no server knows the name"), "kubectl get svc --all-namespaces"
+
+
+def _of_services(
+    known: Sequence[tuple[str, str]], name: str, namespace: str, questions: Sequence[Question]
+) -> tuple[Message, str] | None:
+    """Returns the cause if a Service of this name, or of a similar one, exists; None otherwise."""
     labels = name.rstrip(".").lower().split(".")
     there = labels[1] if len(labels) > 1 else namespace
     elsewhere = sorted(space for service, space in known if service == labels[0] and space != there)
@@ -292,16 +310,7 @@ def _cause(
             namespace=there,
             near=near,
         ), ""
-    failed = next((one.answer.rcode for one in questions if one.answer.rcode in ("REFUSED", "SERVFAIL")), "")
-    if failed and upstream == "none":
-        return text("names outside of the cluster are refused, because it was started with --upstream none"), (
-            "fairlead down && fairlead up --detach --upstream host"
-        )
-    if failed:
-        return text(
-            "the servers for names outside of the cluster fail ({failed})", failed=failed
-        ), "fairlead up --upstream SERVERS"
-    return text("no server knows the name"), "kubectl get svc --all-namespaces"
+    return None
 
 
 def render(found: Resolution, messages: Catalogue | None = None) -> str:
