@@ -61,7 +61,7 @@ def _explain(files: Sequence[str]) -> None:
     from fairlead.lint.reports.text import render
 
     try:
-        result = check(files)
+        result = check(files).result
     except NoFilesError:
         return
     if result.has_errors:

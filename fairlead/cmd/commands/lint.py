@@ -27,9 +27,11 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.lint.reports.text import render
 
     try:
-        result = check(args.files)
+        result, passed_over = check(args.files)
     except NoFilesError as e:
         raise UsageError(str(e)) from e
+    for name in passed_over:
+        print(f"fairlead: passed over {name}: a manifest has kind and metadata", file=sys.stderr)
     messages = catalogue("fairlead.lint", args.language or language(os.environ))
     if args.output == "text":
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fairlead.api.kinds import built_in
 from fairlead.lint.lint import Result, Source, lint
@@ -19,15 +20,23 @@ class NoFilesError(Exception):
     """A file that cannot be read; the text says why."""
 
 
-def check(names: Sequence[str]) -> Result:
+class Checked(NamedTuple):
+    result: Result
+    passed_over: tuple[str, ...]
+    """Files of folders that are not manifests."""
+
+
+def check(names: Sequence[str]) -> Checked:
     """Returns the problems of all files. Raises NoFilesError."""
-    sources = [
-        Source(shown, content)
-        for name in names
-        for shown, path in _files(name)
-        if is_manifest(content := _read(path)) or path is None or not Path(name).is_dir()
-    ]
-    return lint(sources, built_in())
+    sources, passed_over = [], []
+    for name in names:
+        for shown, path in _files(name):
+            content = _read(path)
+            if Path(name).is_dir() and not is_manifest(content):
+                passed_over.append(shown)
+            else:
+                sources.append(Source(shown, content))
+    return Checked(lint(sources, built_in()), tuple(passed_over))
 
 
 def is_manifest(content: str) -> bool:

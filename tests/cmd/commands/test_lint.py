@@ -57,7 +57,12 @@ def test_files_of_a_folder_that_are_no_manifests_are_passed_over(
     put(tmp_path / "devcontainer.json", '{"name": "x", "image": "y"}')
     put(tmp_path / "a.yaml", "apiVersion:v1\nmetadata: {name: a}\n")
     assert main(["lint", "-o", "json", str(tmp_path)]) == 1
-    assert {one["file"] for one in json.loads(capsys.readouterr().out)["problems"]} == {str(tmp_path / "a.yaml")}
+    out, err = capsys.readouterr()
+    assert {one["file"] for one in json.loads(out)["problems"]} == {str(tmp_path / "a.yaml")}
+    assert err.splitlines() == [
+        f"fairlead: passed over {tmp_path / name}: a manifest has kind and metadata"
+        for name in ("devcontainer.json", "workflow.yml")
+    ]
     assert main(["lint", str(tmp_path / "workflow.yml")]) == 1
 
 
