@@ -107,7 +107,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     if not KUBECTL.exists():
         pytest.skip("no kubectl")

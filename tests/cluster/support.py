@@ -61,18 +61,20 @@ def published_port() -> int:
 def until(what: str, probe: Callable[[], R], *, limit_s: float = 60) -> R:
     """Returns the probe's first true answer; on timeout fails with `what` and the last error."""
     end = time.monotonic() + limit_s
-    last: object = None
+    last = ""
     while time.monotonic() < end:
         try:
             found = probe()
         except (OSError, RuntimeError, http.client.HTTPException, ValueError) as e:
-            last = e
+            # Its text only: the error itself and this frame would refer to each other, and keep its socket open
+            # until some later test.
+            last = repr(e)
         else:
             if found:
                 return found
-            last = found
+            last = repr(found)
         time.sleep(0.02)
-    pytest.fail(f"{what}: not within {limit_s} s; last: {last!r}")
+    pytest.fail(f"{what}: not within {limit_s} s; last: {last}")
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,13 @@ LIMIT = 100
 LIMIT_BYTES = 100_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def etcd_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     with etcd_cluster(tmp_path_factory.mktemp("etcd1"), 1) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def etcd_of_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     with etcd_cluster(tmp_path_factory.mktemp("etcd3"), 3) as cluster:
         yield cluster
