@@ -53,7 +53,7 @@ def test_every_message_has_a_korean_translation_with_the_same_values() -> None:
 
 
 def test_every_finding_is_a_message_that_can_be_translated() -> None:
-    for path in (FOLDER / "checks").glob("*.py"):
+    for path in (FOLDER / "checks").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)

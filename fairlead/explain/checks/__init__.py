@@ -1,4 +1,4 @@
-"""The checks, one a module, in the order of a connection's path. `CHECKS` declares each of them.
+"""The checks, one a module of a wing, in the order of a connection's path. `CHECKS` declares each of them.
 
 A check returns None if it does not concern the Service. A fault is claimed by one check only, that of its cause: the
 checks of endpoints and Pods look at what their predecessors found in order.
@@ -9,35 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fairlead.explain.checks import (
+from fairlead.explain.checks import ingress_backends
+from fairlead.explain.checks.addresses import headless_ports, host_port, load_balancer, service_port
+from fairlead.explain.checks.endpoints import named_ports, overlap, pod_services, selector, slices, terminating
+from fairlead.explain.checks.names import cluster_dns, egress, external_name, lookup, object_exists, service_exists
+from fairlead.explain.checks.pods import containers, listening, readiness, rollout
+from fairlead.explain.checks.traffic import (
     affinity,
-    cluster_dns,
     connection,
-    containers,
-    egress,
-    external_name,
     hairpin,
-    headless_ports,
-    host_port,
-    ingress_backends,
-    listening,
-    load_balancer,
-    lookup,
-    named_ports,
     network_policy,
-    object_exists,
-    overlap,
-    pod_services,
-    readiness,
-    rollout,
     rules,
-    selector,
-    service_exists,
-    service_port,
-    slices,
     source_ranges,
     stale,
-    terminating,
     topology,
     traffic_policy,
 )

@@ -1,0 +1,1 @@
+"""Endpoints: the Pods that the Service selects, and the slices that list them."""

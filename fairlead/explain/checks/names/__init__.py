@@ -1,0 +1,1 @@
+"""Names: does the object exist, and does the cluster's DNS lead to it?"""

@@ -1,0 +1,1 @@
+"""Pods: their workload, their containers, and the processes that listen in them."""
