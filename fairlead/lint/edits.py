@@ -101,10 +101,7 @@ def unquoted_value(lines: Sequence[str], at: int) -> Iterator[Edit]:
     if match and match["value"][0] not in "\"'" and _SPECIAL.match(match["value"]):
         start, value = match.start("value"), match["value"]
         quoted = f"'{value}'" if '"' in value or "\\" in value else f'"{value}"'
-        if value.startswith("{{"):
-            message = text("`{value}` looks like a template: render it first, or quote it", value=value)
-        else:
-            message = text("`{value}` needs quotes, because it contains characters of YAML's own syntax", value=value)
+        message = text("`{value}` needs quotes, because it contains characters of YAML's own syntax", value=value)
         yield _one("missing-quotes", at, start, len(value), lines[at][:start] + quoted, message)
 
 
@@ -140,10 +137,14 @@ def indentation(lines: Sequence[str], at: int) -> Iterator[Edit]:
     block = [at, *_block(lines, at)]
     columns = _columns_above(lines, at)
     for column in sorted(columns - {own}, key=lambda one: (abs(one - own), -one)):
-        message = text("wrong indentation: {found} spaces, expected {expected}", found=own, expected=column)
+        message = text("wrong indentation: {found}, expected {expected}", found=_spaces(own), expected=column)
         for rows in (block, [at]) if len(block) > 1 else (block,):
             shifted = tuple((row, _shift(lines[row], column - own)) for row in rows)
             yield Edit("indentation", message, Span(at, 0, max(own, 1)), shifted)
+
+
+def _spaces(count: int) -> Text:
+    return text("1 space") if count == 1 else text("{count} spaces", count=count)
 
 
 def _columns_above(lines: Sequence[str], at: int) -> set[int]:

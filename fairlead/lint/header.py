@@ -10,7 +10,7 @@ from fairlead.lint.context import Context
 from fairlead.lint.document import Entry, Value
 from fairlead.lint.near import nearest
 from fairlead.lint.problem import Span
-from fairlead.lint.versions import removed_in
+from fairlead.lint.versions import SUCCESSORS, removed_in
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.kinds.scheme import Scheme
 
@@ -57,7 +57,12 @@ def _by_both(context: Context, document: Value, scheme: Scheme, version: str, na
     assert entry is not None
     if not meant:
         if removed := removed_in(version, name):
-            message = text("{kind} was removed in Kubernetes {release}", kind=name, release=removed)
+            message = text(
+                "{kind} was removed in Kubernetes {release}: {successor}",
+                kind=name,
+                release=removed,
+                successor=SUCCESSORS[name],
+            )
             context.report("removed-version", "error", entry.value.span, message)
         else:
             message = text("unknown kind `{kind}` in {version}", kind=name, version=version)

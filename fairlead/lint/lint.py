@@ -11,9 +11,11 @@ from fairlead.lint.context import Context
 from fairlead.lint.document import Value
 from fairlead.lint.fields import fit_fields
 from fairlead.lint.header import find_kind
+from fairlead.lint.older import modernise
 from fairlead.lint.problem import Problem
 from fairlead.lint.repair import Repaired, has_tabs, repair, separate
 from fairlead.lint.rules import apply_rules
+from fairlead.lint.templates import find_template
 from fairlead.lint.world import Manifest, World
 from fairlead.machinery.kinds.scheme import Scheme
 
@@ -66,6 +68,9 @@ def lint(sources: Sequence[Source], scheme: Scheme) -> Result:
 
 def _check_file(source: Source, scheme: Scheme) -> _Checked:
     """Checks a file alone. The width of tabs is the one that leaves the fewest mistakes."""
+    template = find_template(source.name, source.text)
+    if template is not None:
+        return _Checked((template,), (), 1)
     widths = _TAB_WIDTHS if has_tabs(source.text) else _TAB_WIDTHS[:1]
     return min((_check_text(source, scheme, width) for width in widths), key=_doubt)
 
@@ -88,7 +93,7 @@ def _check_text(source: Source, scheme: Scheme, tab_width: int) -> _Checked:
         if not is_better:
             break
     lines = source.text.splitlines()
-    found = (*map(repaired.final, repaired.problems), *context.problems)
+    found = (*map(repaired.final, repaired.problems), *context.settled())
     problems = tuple(repaired.original(one, lines) if one.rule not in _OF_TEXT else one for one in found)
     return _Checked(problems, tuple(manifests), len(repaired.documents))
 
@@ -122,6 +127,7 @@ def _check_object(context: Context, document: Value, scheme: Scheme) -> Manifest
     kind = find_kind(context, document, scheme)
     if kind is None:
         return Manifest(context, document, document.string("kind"), document.string("apiVersion"))
+    modernise(context, document, kind.kind)
     fit_fields(context, document, kind.schema)
     if not context.unseparated:
         apply_rules(context, document, kind)

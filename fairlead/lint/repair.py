@@ -8,7 +8,7 @@ keep their numbers, so that positions in the repaired text are positions in the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -118,14 +118,20 @@ def has_tabs(source: str) -> bool:
     return any("\t" in line[: len(line) - len(line.lstrip())] and line.strip() for line in source.splitlines())
 
 
-def _expand_tabs(file: str, lines: list[str], width: int) -> list[Problem]:
-    problems = []
-    block: int | None = None  # the indentation of the key whose block scalar goes on; its tabs are text
+def outside_block_scalars(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yields the lines, with their numbers, that are not the text of a block scalar (`|`, `>`)."""
+    block: int | None = None  # the indentation of the key whose block scalar goes on
     for at, line in enumerate(lines):
         spaces = len(line) - len(line.lstrip(" "))
         if block is not None and (spaces > block or not line.strip()):
             continue
         block = spaces if _BLOCK_SCALAR.search(line) else None
+        yield at, line
+
+
+def _expand_tabs(file: str, lines: list[str], width: int) -> list[Problem]:
+    problems = []
+    for at, line in list(outside_block_scalars(lines)):  # tabs in a block scalar are text
         blank = line[: len(line) - len(line.lstrip())]
         if "\t" in blank and line.strip():
             lines[at] = blank.expandtabs(width) + line.lstrip()

@@ -5,9 +5,12 @@ Source: the deprecated API migration guide of Kubernetes.
 
 from __future__ import annotations
 
+from fairlead.base.texts import text
+
 _APPS = ("Deployment", "DaemonSet", "ReplicaSet", "StatefulSet")
 _RBAC = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 _WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+_REVIEWS = ("LocalSubjectAccessReview", "SelfSubjectAccessReview", "SubjectAccessReview")
 
 _REMOVED: dict[str, dict[tuple[str, ...], int]] = {
     "extensions/v1beta1": {(*_APPS, "NetworkPolicy", "PodSecurityPolicy"): 16, ("Ingress",): 22},
@@ -28,7 +31,11 @@ _REMOVED: dict[str, dict[tuple[str, ...], int]] = {
         ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"): 22,
         ("CSIStorageCapacity",): 27,
     },
+    "scheduling.k8s.io/v1alpha1": {("PriorityClass",): 17},
     "scheduling.k8s.io/v1beta1": {("PriorityClass",): 22},
+    "settings.k8s.io/v1alpha1": {("PodPreset",): 20},
+    "authentication.k8s.io/v1beta1": {("TokenReview",): 22},
+    "authorization.k8s.io/v1beta1": {_REVIEWS: 22},
     "coordination.k8s.io/v1beta1": {("Lease",): 22},
     "certificates.k8s.io/v1beta1": {("CertificateSigningRequest",): 22},
     "discovery.k8s.io/v1beta1": {("EndpointSlice",): 25},
@@ -38,6 +45,14 @@ _REMOVED: dict[str, dict[tuple[str, ...], int]] = {
     "flowcontrol.apiserver.k8s.io/v1beta2": {("FlowSchema", "PriorityLevelConfiguration"): 29},
     "flowcontrol.apiserver.k8s.io/v1beta3": {("FlowSchema", "PriorityLevelConfiguration"): 32},
 }
+
+SUCCESSORS = {
+    "PodSecurityPolicy": text(
+        "label the namespace, such as {label} (Pod Security)", label="pod-security.kubernetes.io/enforce: baseline"
+    ),
+    "PodPreset": text("write its settings into the Pod templates"),
+}
+"""What to use instead of kinds that no version has."""
 
 
 def removed_in(api_version: str, kind: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fairlead.api.kinds import built_in
 from fairlead.lint.lint import Result, Source, lint
 
-_HEADER = re.compile(r"""(?:^|[{,])\s*["']?(apiVersion|kind|metadata|spec)["']?\s*:""", re.MULTILINE | re.IGNORECASE)
+_HEADER = re.compile(r"""(?:^|[{,])\s*["']?(kind|metadata|spec)["']?\s*:""", re.MULTILINE | re.IGNORECASE)
 _ENDINGS = (".yaml", ".yml", ".json")
 
 

@@ -55,15 +55,27 @@ def test_files_of_a_folder_that_are_no_manifests_are_passed_over(
 ) -> None:
     put(tmp_path / "workflow.yml", "name: test\non: push\njobs: {}\n")
     put(tmp_path / "devcontainer.json", '{"name": "x", "image": "y"}')
+    put(tmp_path / "Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n")
     put(tmp_path / "a.yaml", "apiVersion:v1\nmetadata: {name: a}\n")
     assert main(["lint", "-o", "json", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert {one["file"] for one in json.loads(out)["problems"]} == {str(tmp_path / "a.yaml")}
     assert err.splitlines() == [
         f"fairlead: passed over {tmp_path / name}: a manifest has kind and metadata"
-        for name in ("devcontainer.json", "workflow.yml")
+        for name in ("Chart.yaml", "devcontainer.json", "workflow.yml")
     ]
     assert main(["lint", str(tmp_path / "workflow.yml")]) == 1
+
+
+def test_a_template_of_helm_is_named_with_the_command_that_renders_its_chart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "templates").mkdir()
+    put(tmp_path / "templates" / "service.yaml", "kind: Service\nmetadata:\n  name: {{ .Release.Name }}\n")
+    assert main(["lint", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "service.yaml:3:9: error: this is a template of Helm and not a manifest: render it first" in out
+    assert f"helm template {tmp_path} | fairlead lint -" in out
 
 
 def test_standard_input_is_a_dash(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
