@@ -10,7 +10,7 @@ from fairlead.lint.problem import Problem, Span
 from fairlead.lint.repair import outside_block_scalars
 
 _BARE = re.compile(r"(?:^[ \t]*(?:-[ ]+)*|:[ ]+|[\[,][ ]*)(\{\{.*)")
-"""An action where YAML expects a value: no quotes, so that its braces are those of a mapping within a mapping."""
+"""An action in place of a value, without quotes: YAML reads its braces as a mapping within a mapping."""
 _HELM = re.compile(r"\{\{-?[ ]*(?:.*[( ])?(?:[.$]+(?:Values|Release|Chart|Capabilities|Files)\b"
                    r"|(?:include|template|define|block|tpl|toYaml|if|else|range|with|end)\b)")  # fmt: skip
 _HELM_OBJECT = re.compile(r"\{\{[^}]*[.](?:Values|Release|Chart|Capabilities)\b")

@@ -52,7 +52,7 @@ SUCCESSORS = {
     ),
     "PodPreset": text("write its settings into the Pod templates"),
 }
-"""What to use instead of kinds that no version has."""
+"""Successors of kinds that no version has."""
 
 
 def removed_in(api_version: str, kind: str) -> str:

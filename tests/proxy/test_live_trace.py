@@ -56,6 +56,17 @@ def test_another_address_of_the_sender_is_a_disagreement() -> None:
     assert not compare(predicted(TO_VIP), observed("answered", ENTRY._replace(reply_target="10.244.1.1"))).agrees
 
 
+@pytest.mark.parametrize("outcome", ["unreachable", "silent"])
+def test_a_packet_that_finds_no_way_out_is_predicted_and_reaches_nothing(outcome: str) -> None:
+    ends = predicted(Probe("a", "203.0.113.9", 80, ""))
+    entry = Entry("tcp", PODS["a"], 40000, "203.0.113.9", 80, "203.0.113.9", 80, PODS["a"], 40000)
+    found = compare(ends, observed(outcome, entry, [("fairlead", "prerouting")])._replace(met={}))
+    assert found.agrees
+    said = "\n".join(render(found))
+    assert "was sent on to 203.0.113.9:80" in said
+    assert "it reached" not in said
+
+
 @pytest.mark.parametrize(
     ("met", "said"),
     [

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="show the way to each end, not one of each kind")
     parser.add_argument("-o", "--output", choices=["json"], help="output format: json (default: text)")
     parser.epilog = (
-        "Exit code: 0 every end is a Pod, a node or outside, 1 the packet may be refused or dropped, or the kernel's "
+        "Exit code: 0 every end is a Pod, a node or outside, 1 the packet may not arrive, or the kernel's "
         "rules differ from the plan, 2 cannot tell."
     )
 
@@ -91,7 +91,7 @@ def exit_code(result: TraceResult) -> int:
     kinds = {end.kind for end in result.ends}
     if not result.ends or "unknown" in kinds:
         return 2
-    return 1 if kinds & {"refused", "dropped"} or result.differences else 0
+    return 1 if kinds & {"refused", "dropped", "unreachable"} or result.differences else 0
 
 
 def _traced(inspector: Inspector, args: argparse.Namespace) -> tuple[Inspected, TraceResult]:

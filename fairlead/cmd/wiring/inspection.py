@@ -23,6 +23,7 @@ from fairlead.proxy.inspection.owners import Owners, by_service
 from fairlead.proxy.inspection.places import Destination, Objects
 from fairlead.proxy.inspection.planned import plan_rules
 from fairlead.proxy.inspection.ruleset import NodeText, parse_rules
+from fairlead.proxy.inspection.wayout import WayOut
 from fairlead.proxy.inspection.world import NodeRules, World
 from fairlead.proxy.planning.nodes import node_views
 from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
@@ -112,8 +113,17 @@ def make_world(
         gateway=config.node_names[0],
         announcers=announcers(desired, able),
         control=tuple(gateways),
+        way_out=_way_out(config),
         host=tuple(host) or tuple(gateways),
     )
+
+
+def _way_out(config: ClusterConfig) -> WayOut:
+    from fairlead.relay.egress.rules import ranges_inside
+
+    four, six = ranges_inside(config.network())
+    refused = [one.strip() for one in config.egress_refuse.split(",") if one.strip()]
+    return WayOut(config.egress, tuple(map(str, [*four, *six])), tuple(refused))
 
 
 def relayed(config: ClusterConfig, objects: ClusterObjects, port: int, protocol: str) -> Destination | None:

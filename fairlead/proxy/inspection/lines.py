@@ -55,11 +55,11 @@ def line_of(tree: dict[str, Any]) -> RuleLine:
     )
 
 
-def owner_tree(owner: Owner) -> dict[str, str]:
-    """Returns the fields of JSON; empty ones are left out."""
+def owner_tree(owner: Owner, *, port: str = "port") -> dict[str, str]:
+    """Returns the fields of JSON; empty ones are left out. `port`: the key of the Service's port."""
     fields = {
         "service": owner.service,
-        "port": owner.port,
+        port: owner.port,
         "addressKind": owner.kind,
         "slice": owner.slice,
         "pod": owner.pod,

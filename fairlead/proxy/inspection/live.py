@@ -18,8 +18,13 @@ OUTCOMES = {
 }
 
 
-_OUTCOMES = {"refused": ("refused", "unreachable"), "dropped": ("silent", "unreachable")}
-"""The outcomes of packets that reach no endpoint: a node's own program cannot tell a refusal from a drop."""
+_OUTCOMES = {
+    "refused": ("refused", "unreachable"),
+    "dropped": ("silent", "unreachable"),
+    "unreachable": ("unreachable", "silent", "answered"),
+}
+"""The outcomes of packets that reach no endpoint: a node's own program cannot tell a refusal from a drop, and the way
+out accepts a connection before it refuses the destination."""
 
 
 class Observed(NamedTuple):
@@ -77,6 +82,8 @@ def _reached(observed: Observed) -> tuple[str, int, str]:
 
 
 def _fits(end: End, observed: Observed, endpoint: str, port: int, seen_as: str) -> bool:
+    if end.kind == "unreachable":
+        return endpoint in ("", end.address) and observed.outcome in _OUTCOMES[end.kind]
     if end.kind in _OUTCOMES:
         return not endpoint and observed.outcome in _OUTCOMES[end.kind]
     if not endpoint:
@@ -155,7 +162,8 @@ def as_tree(found: Comparison) -> dict[str, Any]:
 def render(found: Comparison) -> list[str]:
     """Returns the lines for a terminal."""
     seen = found.observed
-    reached = f"; connection tracking: it reached {found.endpoint} as {found.seen_as}" if found.endpoint else ""
+    verb = "reached" if seen.outcome in ("answered", "refused") else "was sent on to"
+    reached = f"; connection tracking: it {verb} {found.endpoint} as {found.seen_as}" if found.endpoint else ""
     detail = f" ({seen.detail})" if seen.detail else ""
     lines = [f"sent from port {seen.source_port}: it {OUTCOMES[seen.outcome]}{detail}{reached}"]
     lines.append("  as predicted" if found.end is not None else "  NOT as predicted: no end above fits")

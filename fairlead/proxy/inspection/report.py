@@ -16,6 +16,7 @@ _VERBS = {
     "outside": "leaves the cluster",
     "refused": "refused",
     "dropped": "dropped",
+    "unreachable": "does not arrive",
     "unknown": "cannot tell",
 }
 
@@ -59,6 +60,8 @@ def _join(ip: str, port: int) -> str:
 def end_words(end: End) -> str:
     """Returns an end as a phrase, without its probability."""
     verb = _VERBS[end.kind]
+    if end.kind == "unreachable":
+        return f"{verb} at {_join(end.address, end.port)}: {end.reason}"
     if end.kind in ("refused", "dropped", "unknown"):
         at = f" by {end.node}" if end.node and end.kind != "unknown" else ""
         return f"{verb}{at}: {end.reason}"

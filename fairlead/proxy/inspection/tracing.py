@@ -13,6 +13,8 @@ from fairlead.proxy.inspection.walk import End, Hop, Sender, ends, unexplored
 from fairlead.proxy.inspection.words import step_owner, step_words
 from fairlead.proxy.inspection.world import Source, World
 
+_SERVICE_PORT = "servicePort"
+"""The key of the Service's port, by name or number; `port` is the port of a packet."""
 _CLOSE = 1e-6
 """Largest difference of two equal probabilities: iptables rounds them to 31 bits."""
 
@@ -109,7 +111,7 @@ def end_tree(end: End, world: World) -> dict[str, Any]:
         "masqueradedBy": end.masqueraded_by,
         "node": end.node,
         "reason": end.reason,
-        **owner_tree(end.owner),
+        **owner_tree(end.owner, port=_SERVICE_PORT),
         "hops": [_hop_tree(hop, world) for hop in end.hops],
     }
 
@@ -138,5 +140,5 @@ def _step_tree(step: Step, world: World, hop: Hop) -> dict[str, Any]:
         "lookups": [{"map": one.set_name, "key": one.key, "value": one.value} for one in step.lookups],
         "effects": list(step.effects),
         "words": step_words(step, world, hop),
-        **owner_tree(step_owner(step, world, hop)),
+        **owner_tree(step_owner(step, world, hop), port=_SERVICE_PORT),
     }

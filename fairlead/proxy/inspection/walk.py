@@ -21,9 +21,11 @@ from fairlead.proxy.inspection.world import NodeRules, Source, World, family_of
 from fairlead.proxy.iptables.rules import PROXY_FIREWALL
 from fairlead.proxy.nftables.rules import DROP
 
-Kind = Literal["pod", "node", "outside", "refused", "dropped", "unknown"]
-"""`pod`, `node`: delivered to a process there, if one listens. `outside`: leaves the cluster. `unknown`: the node's
-rules are not known, or the packet went in a circle."""
+Kind = Literal["pod", "node", "outside", "refused", "dropped", "unreachable", "unknown"]
+"""`pod`, `node`: delivered to a process there, if one listens. `outside`: leaves the cluster. `unreachable`: would
+have to leave it, and does not. `unknown`: the node's rules are not known, or the packet went in a circle."""
+
+NOT_DELIVERED = ("refused", "dropped", "unreachable")
 
 _MOST_HOPS = 4
 LIMIT = 5000
@@ -73,7 +75,7 @@ class End:
     @property
     def outcome(self) -> tuple[str, str, int, str]:
         """Returns what an observer can see: kind, destination and the sender's address."""
-        if self.kind in ("refused", "dropped"):
+        if self.kind in NOT_DELIVERED:
             return self.kind, "", 0, ""
         return self.kind, self.address, self.port, self.source
 
@@ -153,7 +155,7 @@ class _Walk:
         if owner is None:
             if target in self._world.control:
                 return self._end("outside", packet, "", "the cluster's control plane, outside of all nodes")
-            return self._end("outside", packet, "", f"goes by the default route of {node.name}")
+            return self._outside(packet, f"goes by the default route of {node.name}")
         if owner.name != node.name:
             return owner
         if node.view.pod_cidr is not None and ip_address(target) in node.view.pod_cidr:
@@ -161,7 +163,11 @@ class _Walk:
             if pod is not None or self._endpoint(packet).slice:
                 return self._end("pod", packet, node.name, "")
             return self._end("unknown", packet, node.name, f"no Pod has the address {target}")
-        return self._end("outside", packet, "", f"{node.name} has no route to {target} but the default route")
+        return self._outside(packet, f"{node.name} has no route to {target} but the default route")
+
+    def _outside(self, packet: Packet, reason: str) -> End:
+        barrier = self._world.way_out.barrier(packet.target, packet.protocol)
+        return self._end("unreachable" if barrier else "outside", packet, "", barrier or reason)
 
     def _refused(self, trace: Trace, node: NodeRules, packet: Packet) -> End:
         kind: Kind = "dropped" if trace.fate == "dropped" else "refused"

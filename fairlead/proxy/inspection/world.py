@@ -10,6 +10,7 @@ from fairlead.base.dataclass import dataclass, field
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.inspection.owners import Owners
 from fairlead.proxy.inspection.ruleset import RuleSet
+from fairlead.proxy.inspection.wayout import WayOut
 from fairlead.service.node import NodeView
 
 Source = Literal["plan", "kernel"]
@@ -45,6 +46,7 @@ class World:
     """The node that announces a load balancer's address on the fabric, by address."""
     control: tuple[str, ...] = ()
     """The addresses of the control plane on the fabric."""
+    way_out: WayOut = WayOut(is_open=False)
     host: tuple[str, ...] = ()
     """The addresses from which the host's programs reach the cluster, one of each family."""
 

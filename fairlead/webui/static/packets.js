@@ -4,7 +4,7 @@ import { getJson } from "/ui/api.js";
 import { h, s, section } from "/ui/dom.js";
 
 const BOX = { width: 180, height: 42, step: 54 }, GAP = 50;
-const TONES = { pod: "good", node: "good", outside: "good", refused: "bad", dropped: "bad", unknown: "warn" };
+const TONES = { pod: "good", node: "good", outside: "good", refused: "bad", dropped: "bad", unreachable: "bad", unknown: "warn" };
 const MOST_ENDS = 12;
 
 export function showTrace(scope, namespace, name) {
