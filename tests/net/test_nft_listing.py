@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from fairlead.net.nft.listing import canonical, parse_listing, seconds
+from fairlead.net.nft.model import Torn, parse_table, until_whole
 
 LISTING = """\
 table ip fairlead {
@@ -49,6 +52,18 @@ table ip fairlead {
 	}
 }
 """
+
+
+REORDERED = LISTING.replace("udp . 10.96.0.10 . 53 : 0x00000001", "6 . 10.96.0.10 . 80 : 0x02000002")
+"""A listing of which the kernel repeated an element and left out another, because it reordered the set meanwhile."""
+
+
+@pytest.mark.parametrize("parse", [parse_table, parse_listing])
+def test_a_listing_that_repeats_an_element_is_read_again(parse: Callable[[str], object]) -> None:
+    texts = [REORDERED, REORDERED, LISTING]
+    assert until_whole(lambda: parse(texts.pop(0))) == parse(LISTING)
+    with pytest.raises(Torn, match="listed twice"):
+        until_whole(lambda: parse(REORDERED))
 
 
 def test_elements_chains_hooks_and_expiry_are_read() -> None:

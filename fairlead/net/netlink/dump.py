@@ -13,7 +13,7 @@ Network = IPv4Network | IPv6Network
 
 GET_ADDRESSES, GET_ROUTES = 22, 26
 _NEWLINK, _GETLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _DONE, _ERROR = 16, 18, 20, 24, 26, 3, 2
-_REQUEST, _DUMP = 1, 0x300
+_REQUEST, _DUMP, _INTERRUPTED = 1, 0x300, 0x10
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
 _RTM_F_CLONED = 0x200
@@ -75,6 +75,18 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         size, kind = struct.unpack_from("=IH", data, offset)
         yield kind, data[offset + 16 : offset + size]
         offset += max((size + 3) & ~3, 16)
+
+
+def is_interrupted(data: bytes) -> bool:
+    """Returns True if the kernel has marked a message of the datagram with `NLM_F_DUMP_INTR`: objects were changed
+    during the dump."""
+    offset = 0
+    while offset + 16 <= len(data):
+        size, flags = struct.unpack_from("=I2xH", data, offset)
+        if flags & _INTERRUPTED:
+            return True
+        offset += max((size + 3) & ~3, 16)
+    return False
 
 
 def is_last(kind: int) -> bool:

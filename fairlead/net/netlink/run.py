@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -10,7 +11,16 @@ from functools import partial
 from ipaddress import IPv6Address
 from time import sleep
 
-from fairlead.net.netlink.dump import is_last, is_local, is_running, messages, request, request_link, request_route
+from fairlead.net.netlink.dump import (
+    is_interrupted,
+    is_last,
+    is_local,
+    is_running,
+    messages,
+    request,
+    request_link,
+    request_route,
+)
 from fairlead.net.netlink.model import Ack, Message, decode_acks, encode
 
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
@@ -18,6 +28,8 @@ _BATCH = 64
 """The number of messages in a send: the kernel queues every answer before send returns, and the receive buffer holds
 some 200."""
 _TRIES, _TRY_EVERY_S = 200, 0.001
+_DUMPS = 20
+"""Listings at most until one is whole."""
 
 
 class Netlink:
@@ -52,16 +64,27 @@ class Netlink:
 
     def dump(self, kind: int) -> list[tuple[int, bytes]]:
         """Returns type and body of every message that answers the request `dump.GET_...`. Raises OSError."""
+        for _ in range(_DUMPS):
+            parts = self._dump_once(kind)
+            if parts is not None:
+                return parts
+        raise OSError(errno.EAGAIN, "the objects were changed during every listing of them")
+
+    def _dump_once(self, kind: int) -> list[tuple[int, bytes]] | None:
+        """Returns None if objects were changed meanwhile: some may be missing."""
         self._seq += 1
         self._socket.send(request(kind, self._seq))
         parts: list[tuple[int, bytes]] = []
+        interrupted = False
         while True:
-            for kind_of_this, body in messages(self._socket.recv(1 << 18)):
+            data = self._socket.recv(1 << 18)
+            interrupted |= is_interrupted(data)
+            for kind_of_this, body in messages(data):
                 if is_last(kind_of_this):
                     code = -int.from_bytes(body[:4], sys.byteorder, signed=True) if len(body) >= 4 else 0
                     if code:
                         raise OSError(code, os.strerror(code))
-                    return parts
+                    return None if interrupted else parts
                 parts.append((kind_of_this, body))
 
     def wait_running(self, index: int) -> bool:

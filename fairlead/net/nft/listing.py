@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
 from fairlead.base.dataclass import dataclass
-from fairlead.net.nft.model import Chain
+from fairlead.net.nft.model import Chain, put_once
 
 _NAMES = {"icmpv6": "ipv6-icmp"}
 """Names that differ between versions of /etc/protocols."""
@@ -41,6 +41,7 @@ class Listing:
 
 
 def parse_listing(text: str) -> Listing:
+    """Parses the output of `list table`. Raises Torn."""
     chains: dict[str, Chain] = {}
     elements: dict[str, dict[str, str]] = {}
     expires: dict[tuple[str, str], int] = {}
@@ -59,7 +60,7 @@ def parse_listing(text: str) -> Listing:
                 dynamic.add(words[1])
             elements[words[1]] = {}
             for key, value, left_s in _elements(body):
-                elements[words[1]][key] = value
+                put_once(elements[words[1]], key, value)
                 if left_s is not None:
                     expires[words[1], key] = left_s
     return Listing(chains, elements, expires, frozenset(dynamic))

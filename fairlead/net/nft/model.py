@@ -13,22 +13,30 @@ elements that are read back compare equal to those written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import takewhile
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from fairlead.base.dataclass import dataclass, field
 from fairlead.net.conntrack.model import FlowTable
 from fairlead.net.errors import KernelError
+
+R = TypeVar("R")
 
 MAX_CHANGES = 4000
 """The most elements of a transaction. Inside a user namespace libnftables cannot raise its send buffer above
 net.core.wmem_default (212,992 bytes); from about 4,800 elements on the kernel returns EMSGSIZE (docs/measurements.md,
 3)."""
 
+MAX_CHAINS = 200
+"""The most chains of packed rules in a transaction, for the same reason: a chain with a rule takes some 500 bytes."""
+
 KERNEL_LIMIT = 4800
 """Larger transactions are refused here, even if a large send buffer would take them: other machines would refuse
 them."""
+
+_ATTEMPTS = 20
+"""Listings at most until one is whole. A hash table doubles a few times at most under load."""
 
 Elements = Mapping[str, Mapping[str, str]]
 """Key and value of each element, by map or set; the value is empty in a set."""
@@ -64,8 +72,33 @@ class TooLarge(NftError):
     """The transaction is larger than the kernel accepts."""
 
 
+class Torn(NftError):
+    """The content changed while it was listed: the listing repeats some elements and lacks others."""
+
+
 class Unavailable(NftError):
     """libnftables is missing, or the kernel lacks nf_tables. The text names the cure."""
+
+
+def until_whole(read: Callable[[], R]) -> R:
+    """Returns the first answer of `read` that is not torn. Raises Torn after the last attempt.
+
+    The kernel lists a set in parts and resumes each part by the number of elements listed before. It grows the hash
+    table of a set later than the transaction, in a work queue, and marks no listing that this reorders: only an
+    element that is listed twice shows it (Linux 6.18)."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return read()
+        except Torn:
+            continue
+    return read()
+
+
+def put_once(elements: dict[str, str], key: str, value: str) -> None:
+    """Adds an element of a listing. Raises Torn if the listing had it before."""
+    if key in elements:
+        raise Torn(f"the element {key} was listed twice")
+    elements[key] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +234,8 @@ class Transaction:
         if part:
             yield part
         packed = tuple(chain for chain in (*self.chains, *self.rewrite) if chain.packed)
-        if packed:
-            yield Transaction(self.table, family=self.family, rewrite=packed)
+        for start in range(0, len(packed), MAX_CHAINS):
+            yield Transaction(self.table, family=self.family, rewrite=packed[start : start + MAX_CHAINS])
         for start in range(0, len(rest), limit):
             yield Transaction(self.table, changes=tuple(rest[start : start + limit]), family=self.family)
         if self.delete_chains:
@@ -300,7 +333,7 @@ def changes(current: Elements, desired: Elements, roles: Mapping[str, Role] | No
 
 
 def parse_table(text: str) -> Snapshot:
-    """Parses the output of `list table`, printed with numeric protocols."""
+    """Parses the output of `list table`, printed with numeric protocols. Raises Torn."""
     version = ""
     chains: set[str] = set()
     hooks: set[str] = set()
@@ -349,5 +382,5 @@ def _parse_elements(first: str, rest: Iterable[str]) -> dict[str, str]:
         protocol, dot, tail = key.partition(" . ")
         if protocol in _PROTOCOLS:
             key = _PROTOCOLS[protocol] + dot + tail
-        elements[key] = value
+        put_once(elements, key, value)
     return elements

@@ -28,6 +28,7 @@ from fairlead.net.nft.model import (
     Transaction,
     Unavailable,
     parse_table,
+    until_whole,
 )
 from fairlead.net.nft.wire import packable
 
@@ -98,7 +99,7 @@ class NftKernel:
 
     def read(self, table: str, family: str = "ip") -> Snapshot | None:
         try:
-            snapshot = parse_table(self.run_text(f"list table {family} {table}"))
+            snapshot = until_whole(lambda: parse_table(self.run_text(f"list table {family} {table}")))
         except Missing:
             return None
         return replace(snapshot, rules=self.rules(table, family))

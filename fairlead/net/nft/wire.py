@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 from operator import attrgetter
+from typing import NamedTuple
 
 from fairlead.net.nft.dynset import pack_rule
 from fairlead.net.nft.model import ElementChange, Transaction
@@ -31,11 +32,22 @@ _LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
 _MESSAGE_ROOM = 60_000
 """The most bytes of elements in one attribute, whose length is 16 bits."""
 _ERROR, _DONE = 2, 3
+_INTERRUPTED = 0x10
+"""NLM_F_DUMP_INTR (linux/netlink.h): the tables were changed during the dump."""
 _RULE_CHAIN, _RULE_EXPRESSIONS = 2, 4
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 2, 3, 4
 _COUNTER, _PACKETS = 1, 2
 _KEY_OF = attrgetter("key")
 _ONE, _TWO = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
+
+
+class Answer(NamedTuple):
+    """A message that answers a request."""
+
+    body: bytes
+    last: bool
+    errno: int
+    interrupted: bool
 
 
 def packable(transaction: Transaction) -> bool:
@@ -52,12 +64,16 @@ def packable(transaction: Transaction) -> bool:
 
 
 def batch(transaction: Transaction, seq: int) -> tuple[bytes, int]:
-    """Returns the batch and the number of its answers. Its messages are numbered from `seq`."""
+    """Returns the batch and the number of its messages, which are numbered from `seq` + 1.
+
+    Only the last one is acknowledged: the kernel queues every answer before `send` returns, and a receive buffer of
+    net.core.rmem_default (212,992 bytes) holds some 500 of them. Errors are reported in any case."""
     family = _FAMILIES[transaction.family]
     messages = list(_messages(transaction))
+    last = seq + len(messages)
     parts = [_message(_BATCH_BEGIN, _REQUEST, 0, seq, _SUBSYSTEM, b"")]
     for number, (kind, body) in enumerate(messages, seq + 1):
-        flags = _REQUEST | _ACK | _FLAGS.get(kind, 0)
+        flags = _REQUEST | (_ACK if number == last else 0) | _FLAGS.get(kind, 0)
         parts.append(_message(kind, flags, family, number, 0, body))
     parts.append(_message(_BATCH_END, _REQUEST, 0, seq + len(messages) + 1, _SUBSYSTEM, b""))
     return b"".join(parts), len(messages)
@@ -90,16 +106,16 @@ def counters_request(table: str, family: str, seq: int) -> bytes:
     return _message(_GET_OBJECT, _REQUEST | _DUMP, _FAMILIES[family], seq, 0, body)
 
 
-def decode_bodies(data: bytes) -> Iterator[bytes | None]:
-    """Yields the attributes of each message in one datagram of a dump; None at its end."""
+def decode_answers(data: bytes, seq: int) -> Iterator[Answer]:
+    """Yields the answers to the request with the number `seq` in one datagram."""
     offset = 0
     while offset + 16 <= len(data):
-        size, kind = struct.unpack_from("=IH", data, offset)
-        if kind in (_DONE, _ERROR):
-            yield None
-            return
-        yield data[offset + 20 : offset + size]
-        offset += (size + 3) & ~3
+        size, kind, flags, number = struct.unpack_from("=IHHI", data, offset)
+        if number == seq:
+            last = kind in (_DONE, _ERROR)
+            code = -struct.unpack_from("=i", data, offset + 16)[0] if last and size >= 20 else 0
+            yield Answer(data[offset + 20 : offset + size], last, code, bool(flags & _INTERRUPTED))
+        offset += max((size + 3) & ~3, 16)
 
 
 def decode_rule(body: bytes) -> tuple[str, bytes]:

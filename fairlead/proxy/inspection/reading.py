@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from fairlead.net.errors import KernelError
 from fairlead.net.family import Family
 from fairlead.net.iptables.run import IptablesKernel
 from fairlead.net.nft.batch import NftSocket
-from fairlead.net.nft.model import Missing
+from fairlead.net.nft.listing import parse_listing
+from fairlead.net.nft.model import Missing, until_whole
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.inspection.ruleset import NodeText, table_name
 from fairlead.proxy.iptables.rules import SERVICES
@@ -25,12 +27,18 @@ def read_rules(family: Family, *, variant: str = "") -> NodeText:
     kernel = NftKernel(numeric=False)
     try:
         if _has_table(family):
-            return NodeText("nftables", family.name, kernel.run_text(f"list table {table_name(family)}"))
+            return NodeText("nftables", family.name, until_whole(partial(_list, kernel, table_name(family))))
     except Missing:
         pass
     finally:
         kernel.close()
     return _iptables(family, variant)
+
+
+def _list(kernel: NftKernel, name: str) -> str:
+    text = kernel.run_text(f"list table {name}")
+    parse_listing(text)  # raises Torn
+    return text
 
 
 def _has_table(family: Family) -> bool:
