@@ -36,7 +36,7 @@ def texts(timeline: Timeline, *events: Event) -> list[str]:
 def test_rules_are_timed_from_the_slice_that_demanded_them() -> None:
     timeline = Timeline("default/web", ["node1", "node2"])
     assert texts(timeline, rules(0, A), slices(0.1, "10.244.1.2")) == [
-        "rules on node1: 1 endpoints",
+        "rules on node1: 1 endpoint",
         "endpoints: + pod-1; 1 ready (slice web-1)",
     ]
     assert texts(timeline, slices(1.0, "10.244.1.2", "10.244.2.2"), rules(1.004, A, B)) == [
@@ -52,7 +52,7 @@ def test_a_second_change_does_not_hide_how_long_the_first_one_took() -> None:
     assert texts(timeline, slices(1.0, "10.244.1.2"), slices(1.01), rules(1.02, A), rules(1.03)) == [
         "endpoints: - pod-2; 1 ready (slice web-1)",
         "endpoints: - pod-1; 0 ready (slice web-1)",
-        "rules on node1: - pod-2; 1 endpoints, 20 ms after the slice",
+        "rules on node1: - pod-2; 1 endpoint, 20 ms after the slice",
         "rules on node1: - pod-1; 0 endpoints, 20 ms after the slice",
     ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fairlead.cmd.process.inspecting import Inspector
     from fairlead.cmd.process.sources import Sources
     from fairlead.net.conntrack.entries import Entry
+    from fairlead.proxy.inspection.beginning import Beginning
     from fairlead.proxy.inspection.timeline import Frontend, Line, Timeline
 
 _PLAIN, _SCREEN = "lines", "screen"
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from fairlead.cmd.process.inspecting import Inspector
     from fairlead.cmd.process.sources import Sources
+    from fairlead.proxy.inspection.beginning import Beginning
     from fairlead.proxy.inspection.timeline import Timeline
 
     kind, slash, name = args.service.rpartition("/")
@@ -65,14 +67,14 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f'there is no Service "{name}" in namespace {args.namespace}')
     timeline = Timeline(key, inspector.nodes())
     with Sources() as sources:
-        _start(sources, inspector, service)
+        beginning = Beginning(_start(sources, inspector, service))
         with contextlib.suppress(KeyboardInterrupt):
-            _follow(args, sources, timeline)
+            _follow(args, sources, timeline, beginning)
     return 0
 
 
-def _start(sources: Sources, inspector: Inspector, service: Service) -> None:
-    """Starts the sources of the Service's timeline."""
+def _start(sources: Sources, inspector: Inspector, service: Service) -> list[str]:
+    """Starts the sources of the Service's timeline, and returns those that report a present state."""
     from fairlead.cmd.cluster.paths import read_domain
     from fairlead.cmd.process.nodeentry import holder
     from fairlead.cmd.process.sending import open_namespace
@@ -90,8 +92,10 @@ def _start(sources: Sources, inspector: Inspector, service: Service) -> None:
 
     slices = f"/apis/discovery.k8s.io/v1{inside}/endpointslices?labelSelector={label}"
     sources.start("slices", watch_objects(api, slices))
+    reporting = ["slices"]
     if service.spec.selector:
         selector = quote(",".join(f"{k}={v}" for k, v in service.spec.selector.items()), safe="")
+        reporting.append("pods")
         sources.start("pods", watch_objects(api, f"/api/v1{inside}/pods?labelSelector={selector}"))
     key, every = f"{meta.namespace}/{meta.name}", list(_frontends(service))
     nodes = inspector.nodes()
@@ -101,11 +105,14 @@ def _start(sources: Sources, inspector: Inspector, service: Service) -> None:
     }
     for node in nodes:
         if every:
+            reporting.append(f"rules {node}")
             sources.start("rules", watch_rules(fds[node], node, families, key, every))
             sources.start("connections", watch_connections(fds[node], node, _taker(every)))
     if service.spec.type != "ExternalName" and families:
         name = f"{meta.name}.{meta.namespace}.svc.{read_domain(inspector.paths.domain)}"
+        reporting.append("dns")
         sources.start("dns", watch_dns(fds[nodes[0]], inspector.config.dns_ip, name, families))
+    return reporting
 
 
 def _frontends(service: Service) -> Sequence[Frontend]:
@@ -136,7 +143,8 @@ def _taker(every: Sequence[Frontend]) -> Callable[[Entry], bool]:
     return takes
 
 
-def _follow(args: argparse.Namespace, sources: Sources, timeline: Timeline) -> None:
+def _follow(args: argparse.Namespace, sources: Sources, timeline: Timeline, beginning: Beginning) -> None:
+    """Shows the present state as soon as all sources have reported it, at the latest after a second; then changes."""
     clock = RealClock()
     started = clock.monotonic()
     end = started + args.seconds if args.seconds is not None else None
@@ -146,11 +154,18 @@ def _follow(args: argparse.Namespace, sources: Sources, timeline: Timeline) -> N
             until = min(second, end) if end is not None else second
             lines: list[Line] = []
             for event in sources.events(max(0.0, until - clock.monotonic())):
-                lines += timeline.feed(event)
+                new = timeline.feed(event)
+                if beginning.is_over:
+                    lines += new
+                    continue
+                beginning.add(event, new)
+                if beginning.is_over:
+                    lines += beginning.end(event.at)
             if clock.monotonic() >= second:
                 second += 1
-                lines += timeline.second(clock.monotonic())
+                lines += [*beginning.end(clock.monotonic()), *timeline.second(clock.monotonic())]
             show.add(lines)
+        show.add(beginning.end(clock.monotonic()))
 
 
 class _Lines:

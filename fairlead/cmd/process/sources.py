@@ -25,11 +25,14 @@ from fairlead.net.family import Family
 from fairlead.net.nft.batch import NftSocket
 from fairlead.proxy.inspection.reading import read_rules
 from fairlead.proxy.inspection.ruleset import parse_rules
-from fairlead.proxy.inspection.timeline import Event, Frontend, service_targets
+from fairlead.proxy.inspection.timeline import LISTED, Event, Frontend, service_targets
 
 _POLL_S, _LEGACY_POLL_S, _DNS_POLL_S, _AGAIN_S = 0.002, 1.0, 0.02, 0.5
 """Seconds between two looks at a kernel's count of changes (10 µs each), at rules that no kernel counts, between two
 DNS queries, and until a source that ended is started again."""
+
+_LIST_END = "k8s.io/initial-events-end"
+"""Annotation of the bookmark after the present objects (KEP-3157)."""
 
 Emit = Callable[[dict[str, Any]], None]
 _CLOCK = RealClock()
@@ -116,11 +119,15 @@ def _write(pipe: int, tree: Mapping[str, Any]) -> None:
 
 
 def watch_objects(make: Callable[[], Api], path: str) -> Callable[[Emit], None]:
-    """Returns a source of the objects of a list, and of their changes."""
+    """Returns a source of the objects of a list, and of their changes; `LISTED` follows the present objects."""
+    streamed = f"{path}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
 
     def work(emit: Emit) -> None:
-        for event in make().watch(path):
-            emit({"type": event["type"], "object": event["object"]})
+        for event in make().watch(streamed):
+            if event["type"] != "BOOKMARK":
+                emit({"type": event["type"], "object": event["object"]})
+            elif _LIST_END in event["object"]["metadata"].get("annotations", {}):
+                emit({"type": LISTED})
 
     return work
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from fairlead.proxy.inspection.ruleset import NftRules, RuleSet
 
 Kind = Literal["service", "endpoints", "rules", "dns", "pod", "connections"]
+LISTED = "LISTED"
+"""Type of the event after those of all present objects."""
 SECONDS = 40
 """Seconds of connections that a Pod's sparkline shows."""
 _REMEMBERED = 20
@@ -74,7 +76,7 @@ class Timeline:
 
     def feed(self, event: Event) -> list[Line]:
         """Returns the entries that the event adds."""
-        return [*_HANDLERS[event.source](self, event)]
+        return [] if event.data.get("type") == LISTED else [*_HANDLERS[event.source](self, event)]
 
     def second(self, at: float) -> list[Line]:
         """Ends a second; returns the counts if there were connections in it."""
@@ -117,13 +119,13 @@ class Timeline:
         if targets == before:
             return
         if before is None:
-            text = f"rules on {node}: {len(targets)} endpoints"
+            text = f"rules on {node}: {_endpoints(targets)}"
             yield Line(event.at, "rules", text, {"node": node, "endpoints": sorted(targets)})
             return
         added, removed = sorted(targets - before), sorted(before - targets)
         delay = self._delay(node, event.at, added, removed)
         fields = {"node": node, "added": added, "removed": removed, "delayMs": delay}
-        text = f"rules on {node}: {self._changes(added, removed)}; {len(targets)} endpoints{_after(delay)}"
+        text = f"rules on {node}: {self._changes(added, removed)}; {_endpoints(targets)}{_after(delay)}"
         yield Line(event.at, "rules", text, fields)
 
     def _on_dns(self, event: Event) -> Iterator[Line]:
@@ -256,6 +258,10 @@ def _state(pod: Mapping[str, Any]) -> str:
         return "ready"
     phase = pod.get("status", {}).get("phase", "Pending")
     return "not ready" if phase == "Running" else str(phase).lower()
+
+
+def _endpoints(targets: Collection[str]) -> str:
+    return "1 endpoint" if len(targets) == 1 else f"{len(targets)} endpoints"
 
 
 def _shown(answers: Iterable[str]) -> str:

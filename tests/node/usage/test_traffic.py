@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 import pytest
 
@@ -27,14 +27,18 @@ def flow(client: str, port: int, target: str, answerer: str) -> bytes:
     """Returns an entry as ctnetlink sends it (linux/netfilter/nfnetlink_conntrack.h)."""
 
     def end(source: str, destination: str, ports: tuple[int, int]) -> bytes:
-        addresses = attribute(1, IPv4Address(source).packed) + attribute(2, IPv4Address(destination).packed)
+        kinds = (3, 4) if ":" in source else (1, 2)
+        addresses = b"".join(
+            attribute(kind, ip_address(ip).packed) for kind, ip in zip(kinds, (source, destination), strict=True)
+        )
         numbers = (
             attribute(1, b"\6") + attribute(2, struct.pack(">H", ports[0])) + attribute(3, struct.pack(">H", ports[1]))
         )
         return attribute(0x8001, addresses) + attribute(0x8002, numbers)
 
     body = attribute(0x8001, end(client, target, (port, 80))) + attribute(0x8002, end(answerer, client, (8080, port)))
-    body = struct.pack("=BBH", socket.AF_INET, 0, 0) + body + attribute(7, b"\0\0\0\1")
+    family = socket.AF_INET6 if ":" in client else socket.AF_INET
+    body = struct.pack("=BBH", family, 0, 0) + body + attribute(7, b"\0\0\0\1")
     return struct.pack("=IHHII", 16 + len(body), 0x0100, 2, 1, 0) + body
 
 
@@ -51,6 +55,15 @@ def test_entries_are_read_with_the_address_that_answers() -> None:
     found = list(answerers(data))
     assert [socket.inet_ntoa(address) for _, address in found] == ["10.244.1.2", "10.244.1.3"]
     assert len({identity for identity, _ in found}) == 2
+
+
+def test_connections_of_both_families_are_counted() -> None:
+    six = [flow("fd00::1", port, "fd00:10:96::9", "fd00:10:244:1::2") for port in (4000, 4001)]
+    opened = Opened()
+    opened.count(list(answerers(flow("10.0.0.1", 4000, "10.96.0.9", "10.244.1.2") + six[0])))
+    opened.count(list(answerers(flow("10.0.0.1", 4000, "10.96.0.9", "10.244.1.2") + six[0] + six[1])))
+    assert opened.open == {"10.244.1.2": 1, "fd00:10:244:1::2": 2}
+    assert opened.sums == {"fd00:10:244:1::2": 1}
 
 
 def test_the_end_and_an_error_of_a_dump_are_reported() -> None:
