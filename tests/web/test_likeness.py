@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from fairlead.images.web import server
 from fairlead.images.web.likeness import Asked, Identity, setup
+from tests.web.test_server import START
 
 WHO = Identity("web-1", "node2", "10.244.2.5", "gcr.io/google-samples/hello-app:2.0")
 
@@ -91,7 +91,7 @@ def test_the_server_answers_requests_and_datagrams() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         ports = one.getsockname()[1], two.getsockname()[1]
     flags = [f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]
-    program = [sys.executable, "-I", "-S", server.__file__, "--like", "agnhost", "netexec", *flags]
+    program = [sys.executable, "-I", "-S", START, "--like", "agnhost", "netexec", *flags]
     with subprocess.Popen(program, env={"FAIRLEAD_POD_NAME": "p"}, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -18,6 +18,7 @@ import pytest
 
 from fairlead.images.web import server
 
+START = server.__file__.replace("server.py", "start.py")
 ENV = {"FAIRLEAD_POD_NAME": "web-1", "FAIRLEAD_NODE_NAME": "node2", "FAIRLEAD_POD_IP": "10.244.2.5"}
 
 
@@ -25,7 +26,7 @@ ENV = {"FAIRLEAD_POD_NAME": "web-1", "FAIRLEAD_NODE_NAME": "node2", "FAIRLEAD_PO
 def running() -> Iterator[tuple[subprocess.Popen[str], int]]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-    program = [sys.executable, "-I", "-S", server.__file__, str(port)]
+    program = [sys.executable, "-I", "-S", START, str(port)]
     with subprocess.Popen(program, env=ENV, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("fairlead/web: Pod web-1 on node2")
@@ -121,7 +122,7 @@ def test_connections_that_send_nothing_or_half_a_request_do_not_keep_a_client_ou
 
 
 def test_a_server_closes_the_oldest_idle_connection_of_too_many() -> None:
-    program = [sys.executable, "-I", "-S", server.__file__]
+    program = [sys.executable, "-I", "-S", START]
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64))
@@ -137,3 +138,10 @@ def test_a_server_closes_the_oldest_idle_connection_of_too_many() -> None:
         idle = [opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5)) for _ in range(100)]
         assert get(port, "/healthz") == (200, b"ok\n")
         assert idle[0].recv(1) == b""
+
+
+def test_no_module_with_an_enumeration_is_imported_at_the_start() -> None:
+    folder = START.removesuffix("/start.py")
+    code = f"import sys; sys.path.append({folder!r}); import server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & {"contextlib", "enum", "json", "re", "signal", "socket", "typing"} == set()

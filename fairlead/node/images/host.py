@@ -20,7 +20,6 @@ import msgspec
 
 import fairlead
 from fairlead.base.dataclass import dataclass, field
-from fairlead.images.web import server as web_server
 from fairlead.node.images.catalogue import CatalogueFile, CatalogueText, Entry, find, parse_catalogue, unknown_image
 from fairlead.node.images.hostlayer import APPLETS
 
@@ -156,7 +155,7 @@ class HostImages:
 
     def _web(self, entry: Entry) -> Image:
         python = os.path.realpath(sys.executable)
-        script = os.path.realpath(web_server.__file__)
+        script = f"{os.path.dirname(os.path.realpath(str(fairlead.__file__)))}/images/web/start.py"
         command = (python, "-I", "-S", script, *(("--like", entry.like) if entry.like else ()))
         texts = {path: f'#!/bin/sh\nexec {" ".join(command)} "$@"\n' for path in entry.command}
         like = f", which answers like {entry.like}" if entry.like else ""

@@ -136,7 +136,7 @@ def test_a_web_server_of_a_tutorial_has_its_programs_name_in_the_container() -> 
     image = asyncio.run(HostImages(files=(), version="9").resolve("registry.k8s.io/e2e-test-images/agnhost:2.53"))
     assert image.source == "is built into fairlead 9 as fairlead/web, which answers like agnhost"
     assert (image.id, image.command, image.args) == ("host://fairlead/web/9/agnhost", ("/agnhost",), ("pause",))
-    assert image.files["/agnhost"].endswith('server.py --like agnhost "$@"\n')
+    assert image.files["/agnhost"].endswith('start.py --like agnhost "$@"\n')
 
 
 @pytest.mark.parametrize(
