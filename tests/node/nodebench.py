@@ -85,7 +85,7 @@ class NodeBench:
         }
         return await self.client.create(POD, msgspec.convert(tree, Pod))
 
-    async def until(self, name: str, good: Callable[[Pod], bool], *, seconds: float = 10.0) -> Pod:
+    async def until(self, name: str, good: Callable[[Pod], bool], *, seconds: float = 40.0) -> Pod:
         pod = await self.client.get(POD, name, "default")
         at = time.monotonic()
         while not good(pod):

@@ -235,9 +235,12 @@ def longer(backoff_s: float) -> float:
 
 
 def _wind_down(pod: Pod, pod_state: PodState) -> Iterator[Action]:
-    """Stops what still runs of a pod that has ended, then removes the sandbox; the API object stays."""
+    """Stops what still runs of a pod that has ended, then removes the sandbox; the API object stays.
+
+    The zygote forgets the containers with their sandbox. An agent that starts before the API knows their ends would
+    take them for lost."""
     yield from _stop_all(pod, pod_state)
-    if pod_state.sandbox == "up" and _nothing_runs(pod_state):
+    if pod_state.sandbox == "up" and _nothing_runs(pod_state) and pod.status.phase in ("Succeeded", "Failed"):
         yield TearDown()
 
 

@@ -78,9 +78,12 @@ def test_the_restart_policy_says_what_runs_again() -> None:
         assert any(isinstance(a, Start) for a in actions) is again, (policy, code)
 
 
-def test_a_pod_that_is_over_gives_up_its_sandbox_and_stays() -> None:
+def test_a_pod_that_is_over_gives_up_its_sandbox_once_the_api_knows_and_stays() -> None:
     p, state = pod(restartPolicy="Never"), pod_state(main=exited(0))
     assert finished(p, state)
+    p.status.phase = "Running"
+    assert decide(p, state, NOW) == Decision(), "a new agent could not learn the exit code"
+    p.status.phase = "Succeeded"
     assert decide(p, state, NOW).actions == (TearDown(),)
     state.sandbox = "down"
     assert decide(p, state, NOW) == Decision()
@@ -102,7 +105,7 @@ def test_init_containers_run_one_after_the_other() -> None:
 def test_a_failing_init_container_is_tried_again_unless_nothing_is_ever_restarted() -> None:
     assert decide(inits(None), pod_state(i0=exited(1)), NOW).actions == (Start("i0", 1, 10.0),)
     never = inits(None)
-    never.spec.restartPolicy = "Never"
+    never.spec.restartPolicy, never.status.phase = "Never", "Failed"
     assert decide(never, pod_state(i0=exited(1)), NOW).actions == (TearDown(),)
 
 
