@@ -91,7 +91,7 @@ async def events(stream: Stream, count: int) -> list[Tree]:
     """Returns the next `count` events of a watch; they must be present or arrive without further action."""
     found: list[Tree] = []
     while len(found) < count:
-        pieces = await asyncio.wait_for(stream.next(), 2)
+        pieces = await asyncio.wait_for(stream.next(), 30)
         assert pieces, f"the stream ended after {found}"
         found += [msgspec.json.decode(piece) for piece in pieces]
     assert len(found) == count, found

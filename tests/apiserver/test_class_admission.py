@@ -32,7 +32,7 @@ async def gone(api: Api, path: str) -> None:
     collection, _, name = path.rpartition("/")
     stream = await api.watch(collection, resourceVersion="0", fieldSelector=f"metadata.name={name}")
     while (await api.call("GET", path)).status != 404:
-        pieces = await asyncio.wait_for(stream.next(), 5)
+        pieces = await asyncio.wait_for(stream.next(), 30)
         assert all(msgspec.json.decode(piece)["type"] for piece in pieces)
     stream.close()
 

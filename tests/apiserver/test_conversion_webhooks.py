@@ -141,7 +141,7 @@ async def test_a_watch_brings_the_version_that_was_asked_for(api: Api) -> None:
         await api.ok("PATCH", f"{OBJECTS}/a", {"spec": {"at": "x:2"}}, content_type=MERGE)
         await api.ok("DELETE", f"{OBJECTS}/a")
         converter.failure = ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             second, third = await events(stream, 2)
         assert [first["type"], second["type"], third["type"]] == ["ADDED", "MODIFIED", "DELETED"]
         assert [one["object"]["spec"]["port"] for one in (first, second, third)] == ["1", "2", "2"]

@@ -128,7 +128,7 @@ def test_a_client_may_ask_before_it_sends_its_body(certificates: Path) -> None:
 def test_a_watch_begins_before_its_first_event_and_is_forgotten_with_its_reader(certificates: Path) -> None:
     async def story(at: Edge) -> None:
         query = {"watch": "1", "resourceVersion": str(at.api.revision)}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             response = await at.session.get(at.url + CONFIG_MAPS, params=query)
             assert response.status == 200
             await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
@@ -151,7 +151,7 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_one_that_does_misses_nothin
     async def story(at: Edge) -> None:
         query = {"watch": "1", "resourceVersion": str(at.api.revision)}
         unlimited = aiohttp.ClientTimeout(total=None)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(30):
             stuck = await at.session.get(at.url + CONFIG_MAPS, params=query, timeout=unlimited, read_bufsize=1024)
             keen = await at.session.get(at.url + CONFIG_MAPS, params=query, timeout=unlimited, read_bufsize=4 << 20)
             await at.api.ok("POST", CONFIG_MAPS, config_map("a"))
@@ -232,7 +232,7 @@ def test_logs_come_from_the_node_as_they_are_written(certificates: Path) -> None
             await response.write(b"two\n")
             return response
 
-        async with kubelet(at, logs), asyncio.timeout(5):
+        async with kubelet(at, logs), asyncio.timeout(30):
             query = {"container": "a", "follow": "true", "tailLines": "3"}
             async with at.session.get(f"{at.url}{PODS}/p/log", params=query) as response:
                 assert response.headers["content-type"].startswith("text/plain")
@@ -267,7 +267,7 @@ def test_exec_is_joined_with_the_node_in_both_directions(certificates: Path) -> 
             return ws
 
         url = f"{at.url}{PODS}/p/exec?command=sh&command=-c&container=b&stdin=true&stdout=true"
-        async with kubelet(at, execute), asyncio.timeout(5):
+        async with kubelet(at, execute), asyncio.timeout(30):
             for protocol in ("v5.channel.k8s.io", "v4.channel.k8s.io"):
                 async with at.session.ws_connect(url, protocols=[protocol]) as ws:
                     assert ws.protocol == protocol
@@ -291,7 +291,7 @@ def test_an_attach_is_passed_to_the_node_too_and_its_refusal_back(certificates: 
             asked.append(request.path_qs)
             return web.Response(status=400, text="container b not found in pod p_default")
 
-        async with kubelet(at, refuse), asyncio.timeout(5):
+        async with kubelet(at, refuse), asyncio.timeout(30):
             url = f"{at.url}{PODS}/p/attach?container=b&stdin=true&stdout=true&tty=true"
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await at.session.ws_connect(url, protocols=["v5.channel.k8s.io"])
@@ -306,7 +306,7 @@ def test_an_exec_that_cannot_be_is_an_ordinary_answer(certificates: Path) -> Non
         async def refuse(_: web.Request) -> web.StreamResponse:
             return web.Response(status=404, text="container not found")
 
-        async with kubelet(at, refuse), asyncio.timeout(5):
+        async with kubelet(at, refuse), asyncio.timeout(30):
             for query, status in (
                 ("command=ls&container=zz", 400),
                 ("container=a", 400),

@@ -137,7 +137,7 @@ def test_changes_missed_by_the_watch_reach_caches_watchers_and_allocators_by_a_l
         await delete(store, gone.key, revision=gone.revision)
         last = await delete(store, taken.key, revision=taken.revision)
         store.lose()
-        await asyncio.wait_for(api.server._resources.wait_for_revision(last), 5)
+        await asyncio.wait_for(api.server._resources.wait_for_revision(last), 30)
         assert names(await api.ok("GET", CONFIG_MAPS)) == ["changed", "kept", "new"]
         found = await events(stream, 3)
         assert sorted(brief(found)) == [("ADDED", "new"), ("DELETED", "gone"), ("MODIFIED", "changed")]

@@ -86,7 +86,7 @@ async def frames(stream: Stream, count: int) -> list[bytes]:
     found: list[bytes] = []
     data = b""
     while len(found) < count:
-        pieces = await asyncio.wait_for(stream.next(), 2)
+        pieces = await asyncio.wait_for(stream.next(), 30)
         assert pieces
         data += b"".join(pieces)
         while len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:4], "big"):

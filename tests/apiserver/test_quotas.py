@@ -41,7 +41,7 @@ async def status(api: Api, **wanted: str) -> None:
     named = {key.replace("__", "/").replace("_", "."): value for key, value in wanted.items()}
     stream = await api.watch(QUOTAS, resourceVersion="0")
     while True:
-        for piece in await asyncio.wait_for(stream.next(), 5):
+        for piece in await asyncio.wait_for(stream.next(), 30):
             used = msgspec.json.decode(piece)["object"].get("status", {}).get("used", {})
             if {name: used.get(name) for name in named} == named:
                 stream.close()

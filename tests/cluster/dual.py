@@ -137,7 +137,7 @@ class Dual:
                 raise RuntimeError(said)
             return True
 
-        until(f"{probe} answers in {place}", answered, limit_s=10)
+        until(f"{probe} answers in {place}", answered)
 
     def until_restarted(self, *names: str) -> None:
         """Waits for restarts after a stop of the cluster: until then the API shows the state of Pods from before."""

@@ -47,7 +47,7 @@ def namespace() -> Iterator[Namespace]:
     with subprocess.Popen(["unshare", "--net", "sleep", "600"]) as holder:
         try:
             mine = Path("/proc/self/ns/net").readlink()
-            until("a namespace", lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != mine, limit_s=10)
+            until("a namespace", lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != mine)
             made = Namespace(holder.pid)
             made.ip("link", "set", "lo", "up")
             yield made

@@ -138,7 +138,7 @@ def test_pods_reach_another_machine(who: str, machine: Namespace) -> None:
         assert in_pod(cluster, TALK, OUTSIDE, "8080", "3000000") == f"3000000 bytes from {OWN}"
         assert in_pod(cluster, TALK, OUTSIDE6, "8080", "10") == "10 bytes from 2001:db8:5::1"
         assert in_pod(cluster, DATAGRAM, OUTSIDE) == "HELLO"
-        until("the name", lambda: in_pod(cluster, TALK, NAME, "8080", "5") == f"5 bytes from {OWN}", limit_s=15)
+        until("the name", lambda: in_pod(cluster, TALK, NAME, "8080", "5") == f"5 bytes from {OWN}")
         away = "away.default.svc.cluster.local"
         assert in_pod(cluster, TALK, away, "8080", "7") == f"7 bytes from {OWN}"
 

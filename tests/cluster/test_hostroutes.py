@@ -82,8 +82,8 @@ def lan(host: Namespace) -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def before(host: Namespace, lan: Namespace) -> str:
     """Returns the host's network without a cluster."""
-    until("the link is up", lambda: " state UP " in host.ip("-o", "link", "show", "lan0"), limit_s=10)
-    until("its addresses", lambda: "tentative" not in host.network(), limit_s=10)
+    until("the link is up", lambda: " state UP " in host.ip("-o", "link", "show", "lan0"))
+    until("its addresses", lambda: "tentative" not in host.network())
     return host.network()
 
 
@@ -125,7 +125,7 @@ def client_seen(host: Namespace, url: str) -> str:
     def look() -> str:
         return str(json.loads(ask(host, url))["client"])
 
-    return until(f"a page at {url}", look, limit_s=20)
+    return until(f"a page at {url}", look)
 
 
 def test_the_host_reaches_services_pods_and_balancers_at_their_own_addresses(
@@ -240,7 +240,7 @@ def test_the_routes_end_with_the_cluster_however_it_ends(host: Namespace, cluste
     assert json.loads(cluster.fairlead("status", "-o", "json").stdout)["hostRoutes"]["link"] == f"fl-{cluster.name}"
     os.kill(cluster.status()["pid"], signal.SIGKILL)
     # The kernel deletes namespaces one after the other, and a test machine may have many.
-    until("the host as it was", partial(same, host, before), limit_s=30)
+    until("the host as it was", partial(same, host, before))
     cluster.up("--no-host-routes")
     assert host.network() == before
     assert "127.0.0.1" in until("a URL", lambda: cluster.fairlead("open", "svc/web", "--print").stdout)

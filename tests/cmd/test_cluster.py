@@ -298,8 +298,8 @@ def test_file_modes_do_not_depend_on_the_users_umask(cluster: Cluster, umask: in
     api = cluster.access()
     api.call("POST", CONFIG_MAPS, {"metadata": {"name": "cm"}, "data": {"a": "red "}})
     api.call("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
-    until("the pod has ended", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] != "Pending", limit_s=20)
-    until("its end is known", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] == "Succeeded", limit_s=5)
+    until("the pod has ended", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] != "Pending")
+    until("its end is known", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] == "Succeeded")
     log = next(cluster.state.glob("nodes/node1/pods/default_p_*/logs/c/0.log")).read_text()
     assert "red default" in log
     assert " drwxr-xr-x " in log
@@ -316,7 +316,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_a_cluster_that_runs() -> N
         assert cluster.access().call("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")["data"]
         assert cluster.status()["ready"]
         cluster.state.chmod(0o700)
-        until("it is written down", lambda: cluster.component("relay")["restarts"] == 1, limit_s=10)
+        until("it is written down", lambda: cluster.component("relay")["restarts"] == 1)
 
 
 def test_a_port_in_use_is_reported_and_nothing_is_left(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ def test_connections_that_send_nothing_do_not_keep_a_probe_out() -> None:
     async def main() -> None:
         pages = await serve_page("/ready", lambda: (200, "OK\n"), address="127.0.0.1", port=0)
         port = pages.sockets[0].getsockname()[1]
-        async with AsyncExitStack() as opened, asyncio.timeout(20):
+        async with AsyncExitStack() as opened, asyncio.timeout(30):
             opened.callback(pages.close)
             idle = []
             for _ in range(100):  # more than the server keeps

@@ -81,7 +81,7 @@ def test_what_is_no_query_ends_its_tcp_connection_and_no_other() -> None:
 
 
 async def _ask_again_and_again(port: int, name: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         for _ in range(5):
             assert len(await over_tcp(port, plain(1, name))) == 1
 
@@ -133,12 +133,12 @@ def test_without_descriptors_a_tcp_client_waits_and_the_log_stays_empty(caplog: 
                 os.close(lowest)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
                 try:
-                    busy = time.process_time()
+                    busy = time.thread_time()
                     await asyncio.sleep(0.2)  # several attempts to accept, which must all fail
-                    assert time.process_time() - busy < 0.1, "it tries without a pause"
+                    assert time.thread_time() - busy < 0.1, "it tries without a pause"
                 finally:
                     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     for client in (one, other):
                         assert await loop.sock_recv(client, 100)
 

@@ -67,7 +67,7 @@ def test_a_silent_one_is_left_out_after_two_and_has_its_chance_later() -> None:
                 await said(server, f"n{n}.example")
             assert len(first.heard) == 2
             first.reply = says(A)
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             while await said(server, f"again{time.monotonic_ns()}.example") != ["NOERROR", f"A {A}"]:
                 assert time.monotonic() < end
                 await asyncio.sleep(0.05)

@@ -80,7 +80,7 @@ async def following() -> AsyncIterator[tuple[Server, dict[str, str]]]:
     follower = reflect(transport, "/api/v1/services", Service, on_object=on_object, flush=lambda: None, log=SILENT)
     async with Nursery() as nursery:
         nursery.spawn(follower.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await follower.synced.wait()
             await until(lambda: bool(made.watches))
         try:
@@ -92,7 +92,7 @@ async def following() -> AsyncIterator[tuple[Server, dict[str, str]]]:
 
 
 async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not what():  # noqa: ASYNC110 -- what is waited for is in another's hands
             await asyncio.sleep(0.002)
 

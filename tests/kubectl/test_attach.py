@@ -44,7 +44,7 @@ class Terminal:
         self.running = running
         self.shown = ""
 
-    def see(self, text: str, *, limit_s: float = 20) -> None:
+    def see(self, text: str, *, limit_s: float = 60) -> None:
         """Waits until `text` appears after the output matched before."""
         end, fresh = time.monotonic() + limit_s, ""
         while text not in fresh:

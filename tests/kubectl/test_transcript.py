@@ -188,7 +188,7 @@ def test_the_address_of_a_deleted_service_refuses_at_once(kubectl: Kubectl, serv
         assert time.monotonic() - began < 20, "it timed out instead of being refused"
         return done.returncode != 0 and "refused" in done.stderr
 
-    until("a refusal", refused, limit_s=10)
+    until("a refusal", refused)
 
 
 def test_the_host_s_port_closed_with_its_service(kubectl: Kubectl) -> None:
@@ -201,7 +201,7 @@ def test_the_host_s_port_closed_with_its_service(kubectl: Kubectl) -> None:
             return True
         return False
 
-    until("a refusal", refused, limit_s=10)
+    until("a refusal", refused)
 
 
 def test_a_deleted_deployment_takes_its_pods_with_it(kubectl: Kubectl) -> None:

@@ -46,7 +46,7 @@ class Asking:
     def more(self, answers: int) -> None:
         """Waits for that many."""
         before = self.report.answers
-        until("more answers", lambda: self.report.answers >= before + answers, limit_s=15)
+        until("more answers", lambda: self.report.answers >= before + answers)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -86,7 +86,7 @@ def services_gone(cluster: Cluster) -> Iterator[None]:
 def test_the_page_is_served_at_the_address_from_everywhere(cluster: Cluster) -> None:
     create(cluster, balanced("shop", "web"))
     where = f"http://{wait_address(cluster, 'shop')}/"
-    page = until("the page on the host", lambda: from_host(url(cluster, "shop")), limit_s=10)
+    page = until("the page on the host", lambda: from_host(url(cluster, "shop")))
     assert page["pod"] in {f"web-{n}" for n in NODES}
     for answer in (from_fabric(cluster, where), *(from_node(cluster, n, where) for n in NODES)):
         assert "web-node" in answer
@@ -131,7 +131,7 @@ def test_when_the_announcing_node_dies_another_one_answers(cluster: Cluster) -> 
             until("answers", lambda: report.answers > 20)
             on_fabric(cluster, "ip", "link", "set", link, "down")
             answers = report.answers
-            until("answers again", lambda: report.answers > answers + 20, limit_s=10)
+            until("answers again", lambda: report.answers > answers + 20)
         assert report.failures == []
         assert report.slowest_s < 5, "a client that waits five seconds would have given up"
         assert second in announcers(cluster, where)
@@ -177,7 +177,7 @@ def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_addr
     wait_ready(cluster, "near")
     where = wait_address(cluster, "near")
     until("node2", lambda: announcers(cluster, where) == ["node2"])
-    page = until("the page", lambda: from_host(url(cluster, "near")), limit_s=10)
+    page = until("the page", lambda: from_host(url(cluster, "near")))
     assert (page["pod"], page["client"]) == ("near", "172.30.0.1")
     by_port = f"http://127.0.0.1:{node_port}/"
     until("the page by the node port", lambda: from_host(by_port))
@@ -194,7 +194,7 @@ def test_source_ranges_keep_others_out(cluster: Cluster) -> None:
     create(cluster, balanced("open", "web", loadBalancerSourceRanges=["172.30.0.1/32"]))
     assert "failed:" in from_fabric(cluster, f"http://{wait_address(cluster, 'closed')}/")
     where = f"http://{wait_address(cluster, 'open')}/"
-    until("an answer", partial(serves, cluster, where), limit_s=10)
+    until("an answer", partial(serves, cluster, where))
     assert from_host(url(cluster, "open"))["pod"].startswith("web-")
 
 
@@ -204,7 +204,7 @@ def test_services_share_an_address_on_different_ports(cluster: Cluster) -> None:
     where = wait_address(cluster, "a")
     assert wait_address(cluster, "b") == where
     for port in (80, 81):
-        until("an answer", partial(serves, cluster, f"http://{where}:{port}/"), limit_s=10)
+        until("an answer", partial(serves, cluster, f"http://{where}:{port}/"))
 
 
 def test_an_exhausted_pool_makes_an_event_and_a_freed_address_goes_to_a_waiting_service(cluster: Cluster) -> None:
@@ -227,7 +227,7 @@ def test_datagrams_reach_pods_by_balancer_and_by_node_port(cluster: Cluster) -> 
     create(cluster, balanced("echo", "echo", ports=ports), balanced("echo-node", "echo", type="NodePort", ports=ports))
     wait_ready(cluster, "echo")
     for name in ("echo", "echo-node"):
-        answer = until("an answer", partial(ask_datagram, url(cluster, name)), limit_s=10)
+        answer = until("an answer", partial(ask_datagram, url(cluster, name)))
         assert answer.startswith("hi from ")
     where = wait_address(cluster, "echo")
     assert on_fabric(cluster, "/usr/bin/python3", "-c", ASK_UDP, where, "5353").startswith("hi from ")
@@ -238,7 +238,7 @@ def test_a_client_on_the_fabric_stays_with_its_pod_until_its_time_is_over(cluste
     config = {"clientIP": {"timeoutSeconds": 1}}
     create(cluster, balanced("sticky", "web", sessionAffinity="ClientIP", sessionAffinityConfig=config))
     where = f"http://{wait_address(cluster, 'sticky')}/"
-    until("an answer", partial(serves, cluster, where), limit_s=10)
+    until("an answer", partial(serves, cluster, where))
     first = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "20", "0.01")
     assert len(first.split()) == 1, "it was sent to several"
     # Each time it may be sent to the same again: once in three, so once in 50,000 runs every time.
@@ -249,11 +249,11 @@ def test_a_client_on_the_fabric_stays_with_its_pod_until_its_time_is_over(cluste
 def test_without_node_ports_it_serves_everywhere_all_the_same(cluster: Cluster) -> None:
     create(cluster, balanced("bare", "web", allocateLoadBalancerNodePorts=False))
     where = f"http://{wait_address(cluster, 'bare')}/"
-    until("an answer", partial(serves, cluster, where), limit_s=10)
+    until("an answer", partial(serves, cluster, where))
     spec = cluster.access().call("GET", f"{SERVICES}/bare")["spec"]
     assert "nodePort" not in spec["ports"][0]
     assert "web-node" in from_node(cluster, "node1", where)
-    page = until("the page on the host", lambda: from_host(url(cluster, "bare")), limit_s=10)
+    page = until("the page on the host", lambda: from_host(url(cluster, "bare")))
     assert page["pod"].startswith("web-")
 
 

@@ -54,7 +54,7 @@ def test_the_example_has_an_address_at_once_and_its_page_everywhere(who: str) ->
         assert (line[1], line[3]) == ("LoadBalancer", "172.30.0.200")
 
         where = "http://172.30.0.200/"
-        assert "Pod webui-" in until("the page in a Pod", lambda: asked(cluster, where), limit_s=10)
+        assert "Pod webui-" in until("the page in a Pod", lambda: asked(cluster, where))
         fabric = until("the page on the fabric", lambda: on_fabric(cluster, "/usr/bin/python3", "-c", ASK, where))
         assert "Pod webui-" in fabric
         with urllib.request.urlopen(url(cluster, NAME), timeout=5) as answer:

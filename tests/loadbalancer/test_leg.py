@@ -168,7 +168,7 @@ def has(netns: int, address: str) -> bool:
 
 
 def until_gone(netns: int) -> None:
-    until("their end", lambda: not has(netns, A4) and not has(netns, A6), limit_s=20)
+    until("their end", lambda: not has(netns, A4) and not has(netns, A6))
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ class Network:
         ]
         self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
         path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-        return until("an address", lambda: self.kubectl("get", "svc", name, "-o", path), limit_s=10)
+        return until("an address", lambda: self.kubectl("get", "svc", name, "-o", path))
 
     def ask(self, address: str) -> str:
         return self.client.run(PYTHON, "-c", ASK, f"http://{address}/").stdout.strip()
@@ -155,7 +155,7 @@ def test_an_address_of_the_machines_network_answers_on_one_machine(network: Netw
     assert f" and https://{API}:" in network.cluster.fairlead("status").stdout
     address = network.serve("shop", *NAMES)
     assert address == "192.168.77.200"
-    until("the page", lambda: network.serves(address), limit_s=20)
+    until("the page", lambda: network.serves(address))
     assert network.holders(address) == [best(address, NAMES)]
     answers = {network.serves(address).partition(" ")[0] for _ in range(30)}
     assert answers == set(NAMES), "not every machine's program was asked"
@@ -180,7 +180,7 @@ def test_a_machine_that_dies_loses_its_addresses_within_two_seconds(network: Net
         assert second in network.holders(address)
     finally:
         network.switch.ip("link", "set", first, "up")
-    until("back again", lambda: network.holders(address) == [first], limit_s=10)
+    until("back again", lambda: network.holders(address) == [first])
     until("the page", lambda: network.serves(address))
 
 
@@ -203,7 +203,7 @@ def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network
 def test_the_local_policy_announces_at_the_endpoints_machine_and_keeps_the_clients_address(network: Network) -> None:
     for name in ("m2", "m3"):
         address = network.serve("near", name, externalTrafficPolicy="Local")
-        until(f"the page of {name}", partial(saw_client, network, address, name), limit_s=10)
+        until(f"the page of {name}", partial(saw_client, network, address, name))
         assert network.holders(address) == [name]
 
 
@@ -219,8 +219,8 @@ def test_machines_go_on_while_the_api_server_is_away(network: Network) -> None:
     try:
         network.switch.ip("link", "set", first, "down")
         others = [name for name in NAMES if name != first]
-        until("the next one", lambda: best(address, others) in network.holders(address), limit_s=10)
-        until("the page", lambda: network.serves(address), limit_s=5)
+        until("the next one", lambda: best(address, others) in network.holders(address))
+        until("the page", lambda: network.serves(address))
     finally:
         network.switch.ip("link", "set", first, "up")
         network.cluster.up()

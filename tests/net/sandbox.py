@@ -26,7 +26,7 @@ R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
 _NOBODY = 65534
 _PR_SET_DUMPABLE = 4
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 as_any_user = pytest.mark.parametrize("ordinary", [False, True], ids=["as-is", "ordinary-user"])
 

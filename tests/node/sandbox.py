@@ -152,7 +152,7 @@ class Bench:
     async def run(self, id_: str, *args: str, **extra: Any) -> tuple[ExitStatus, list[str]]:
         """Runs a container to its end: how it exited, and its log."""
         await self.start(id_, *args, **extra)
-        exited = await asyncio.wait_for(self.exit_of(id_), 10)
+        exited = await asyncio.wait_for(self.exit_of(id_), 30)
         return exited.exit, self.log(id_)
 
 

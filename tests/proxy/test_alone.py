@@ -52,7 +52,7 @@ from tests.proxy.test_connections import echo
 
 VIP, N1 = "10.96.0.10", "172.30.0.11"
 PORT = 6443
-_BOUND_S = 10.0
+_BOUND_S = 60.0
 
 
 def _until(good: Callable[[], bool], what: str) -> None:

@@ -93,7 +93,7 @@ async def _switches(proxy: Proxy, count: int, begin: Callable[[], object]) -> li
         for number in range(1, count + 1):
             await asyncio.sleep(_PAUSE_S)
             proxy.configure(ProxyConfig(mode=MODES[number % 2]))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while proxy.active.switches < number:  # noqa: ASYNC110 -- the clients are threads
                     await asyncio.sleep(0.01)
             modes.append(proxy.mode)

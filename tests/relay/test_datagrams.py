@@ -19,7 +19,7 @@ def bound() -> socket.socket:
 
 
 async def receive(sock: socket.socket) -> tuple[bytes, tuple[str, int]]:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         data, address = await asyncio.get_running_loop().sock_recvfrom(sock, 100)
     return data, address
 

@@ -49,14 +49,14 @@ class World:
         self.fd_store.receive()
 
     async def until_nothing_is_kept(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.fd_store.contents():  # noqa: ASYNC110 -- asks pid 1's side: no event to wait for
                 await asyncio.sleep(0.001)
 
     async def ask(self, port: int = 0) -> str:
         """Returns the answer of the host's node port (or another one), or the error's name."""
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(30):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
                 with contextlib.closing(writer):
                     return (await reader.read()).decode()
@@ -64,7 +64,7 @@ class World:
             return type(error).__name__
 
     async def until(self, wanted: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await self.ask() != wanted:  # noqa: ASYNC110 -- asks over the network: no event to wait for
                 await asyncio.sleep(0.005)
 
@@ -74,7 +74,7 @@ class World:
         with socket.socket(type=socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             await loop.sock_connect(sock, ("127.0.0.1", port or self.port))
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(30):
                 while True:
                     with contextlib.suppress(OSError, TimeoutError):
                         await loop.sock_sendall(sock, text.encode())
@@ -91,7 +91,7 @@ class World:
             service = await self.api.get(SERVICE, "web", "default")
             return service.metadata.annotations.get(HOST_URLS_ANNOTATION, "")
 
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while await noted() != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -215,7 +215,7 @@ def test_a_port_in_use_on_the_host_makes_an_event_of_the_service() -> None:
     async def body(at: World) -> None:
         await at.api.create(SERVICE, node_port_service(at.port))
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (events := (await at.api.list(EVENT)).items):  # noqa: ASYNC110 -- as above
                 await asyncio.sleep(0.005)
         (event,) = events
@@ -274,7 +274,7 @@ def test_a_port_that_was_given_before_is_asked_for_again() -> None:
         made.metadata.annotations = {HOST_URLS_ANNOTATION: f"{at.port}/TCP=tcp://127.0.0.1:{before}"}
         await at.api.create(SERVICE, made)
         await at.api.create(ENDPOINT_SLICE, slice_of("10.244.1.2"))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while await at.ask(before) != "from the node":  # noqa: ASYNC110 -- asks over the network
                 await asyncio.sleep(0.005)
         await at.note(f"{at.port}/TCP=tcp://127.0.0.1:{before}")

@@ -80,7 +80,7 @@ async def exchange(relay: Relay, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
     try:
         writer.write(data)
-        return await asyncio.wait_for(reader.read(1 << 16), 5)
+        return await asyncio.wait_for(reader.read(1 << 16), 30)
     finally:
         writer.close()
         await writer.wait_closed()

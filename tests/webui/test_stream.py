@@ -29,7 +29,7 @@ class Page:
         await self.socket.send_str(msgspec.json.encode(message).decode())
 
     async def hear(self) -> dict[str, Any]:
-        message = await asyncio.wait_for(self.socket.receive(), 5)
+        message = await asyncio.wait_for(self.socket.receive(), 30)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return dict(msgspec.json.decode(message.data))
 
@@ -119,7 +119,7 @@ async def test_bad_orders_are_errors_or_end_the_connection(at: Served) -> None:
         await live.say(open=2, topic="pods", namespace="../..")
         assert (await live.hear())["code"] == 400
         await live.say(do="harm")
-        assert (await asyncio.wait_for(live.socket.receive(), 5)).type is aiohttp.WSMsgType.CLOSE
+        assert (await asyncio.wait_for(live.socket.receive(), 30)).type is aiohttp.WSMsgType.CLOSE
 
 
 @story
@@ -175,5 +175,5 @@ async def test_an_open_page_does_not_keep_the_server_from_stopping(at: Served) -
     async with page(at, at.login()) as live:
         await live.say(open=1, topic="services")
         await live.hear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await at.api.server.stop()

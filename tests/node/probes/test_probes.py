@@ -68,7 +68,7 @@ def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe(
             await node.until("p", lambda p: p.status.phase == "Running" and not container(p, "late").started)
             await node.until("p", lambda p: container(p, "never").restartCount > 0)
             pod = await node.until("p", lambda p: container(p, "late").started is True)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not any(is_refusal(e) for e in await node.events()):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             return pod, await node.events()

@@ -160,7 +160,7 @@ def test_a_client_that_stops_reading_holds_up_neither_the_container_nor_its_log(
         await bench.start("a", "sh", "-c", script, stdin=True)
         attachment = await bench.client.attach("a", stdin=True)
         os.write(attachment.input, b"go\n")
-        exit_ = (await asyncio.wait_for(bench.exit_of("a"), 20)).exit
+        exit_ = (await asyncio.wait_for(bench.exit_of("a"), 30)).exit
         buffer, last = bytearray(), 0
         while data := await read_some(attachment.output):
             buffer += data
@@ -173,7 +173,7 @@ def test_a_client_that_stops_reading_holds_up_neither_the_container_nor_its_log(
 
 @asynccontextmanager
 async def attach(query: str, pod: str = "p") -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
         while True:
             try:
                 ws = await session.ws_connect(f"{BASE}/{pod}/main?{query}", protocols=("v5.channel.k8s.io",))
