@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,9 @@ def declarations() -> set[str]:
     """Returns the names of the constants that hold the built-in kinds."""
     found = set()
     for kind in KINDS:
-        module = __import__(kind.type.__module__.rpartition(".")[0] + ".kind", fromlist=["*"])
-        found |= {name for name, value in vars(module).items() if value is kind}
+        package = kind.type.__module__.rpartition(".")[0]
+        for module in (import_module(package), import_module(f"{package}.kind")):
+            found |= {name for name, value in vars(module).items() if value is kind}
     return found
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +21,7 @@ from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.schemas.schema import Schema, TypeInfo, schema_of, type_info
 from fairlead.machinery.values.names import NAME_RULES
 
+ROOT = Path(__file__).parents[2] / "fairlead" / "api"
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 
@@ -87,6 +92,20 @@ def test_a_kind_that_a_new_cluster_does_not_use_is_declared_and_not_imported_at_
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split()) - USED_AT_START
     assert not loaded, "declare them in their folder's __init__.py (CONTRIBUTING.md, To add a kind)"
+
+
+def annotations() -> Iterator[tuple[Kind[Any], str]]:
+    """Yields the declared kinds with the type that their declaration names: the type checker cannot compare the two."""
+    for path in sorted(ROOT.rglob("__init__.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).startswith("Kind["):
+                module = import_module(".".join(path.parent.relative_to(ROOT.parents[1]).parts))
+                yield getattr(module, ast.unparse(node.target)), ast.unparse(node.annotation)[5:-1]
+
+
+@pytest.mark.parametrize(("kind", "type"), list(annotations()), ids=lambda value: getattr(value, "kind", ""))
+def test_a_kind_is_declared_with_the_type_of_its_strategy(kind: Kind[Any], type: str) -> None:
+    assert kind.type.__name__ == type
 
 
 def test_an_unknown_kind_is_not_found() -> None:

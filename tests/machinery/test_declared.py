@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from fairlead.machinery.kinds.declared import declare, deferred, define, is_loaded, with_type
+from fairlead.machinery.kinds.declared import declare, deferred, is_loaded, with_type
 from fairlead.machinery.kinds.discovery import api_resources
-from fairlead.machinery.kinds.kind import Identity, Kind, Strategy
+from fairlead.machinery.kinds.kind import Identity, Kind
 from fairlead.machinery.kinds.scheme import Scheme
 from tests.machinery import dinghy
-from tests.ships import Ship, ship_kind
+from tests.ships import Ship
 
 IDENTITY = Identity(kind="Boat", group="harbour.example", plural="boats", singular="boat", short_names=("bt",))
 
@@ -40,10 +40,16 @@ def test_the_first_use_of_a_field_of_the_strategy_imports_the_module_once_and_th
     assert dataclasses.replace(kind, plural="floats").path() == "/apis/harbour.example/v1/floats"
 
 
-def test_a_kind_that_its_module_does_not_define_is_an_error() -> None:
-    kind = declare("tests.ships", IDENTITY)
-    with pytest.raises(AttributeError, match=r"tests\.ships does not define Boat of harbour\.example/v1: columns"):
+@pytest.mark.parametrize(
+    ("module", "constant"),
+    [("tests.ships", "STRATEGY"), ("tests.ships", "Ship")],
+    ids=["none", "other type"],
+)
+def test_a_kind_without_a_strategy_in_its_module_is_an_error(module: str, constant: str) -> None:
+    kind = declare(module, IDENTITY, constant)
+    with pytest.raises(AttributeError, match=rf"{module} has no {constant} of Boat, harbour\.example/v1: columns"):
         _ = kind.columns
+    assert not is_loaded(kind)
 
 
 def test_an_attribute_that_no_kind_has_is_an_error_and_imports_nothing() -> None:
@@ -51,12 +57,9 @@ def test_an_attribute_that_no_kind_has_is_an_error_and_imports_nothing() -> None
         _ = declare("tests.no_such_module", IDENTITY).sails  # type: ignore[attr-defined]
 
 
-def test_a_kind_is_defined_once() -> None:
-    kind = declare("tests.no_such_module", IDENTITY)
-    define(kind, Strategy(type=Ship))
-    for complete in (kind, ship_kind()):
-        with pytest.raises(ValueError, match="is defined already"):
-            define(complete, Strategy(type=Ship))
+def test_a_module_may_have_the_strategies_of_several_kinds() -> None:
+    kind = declare("tests.machinery.dinghy.kind", IDENTITY, strategy="RAFT_STRATEGY")
+    assert [column.name for column in kind.columns] == ["Planks"]
 
 
 def test_a_deferred_function_is_imported_at_its_call() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GROUP = "authentication.k8s.io"
 
 
-def _declared(kind: str) -> Kind[Any]:
+def _declared(kind: str, strategy: str) -> Kind[Any]:
     return declare(
         f"{__name__}.kind",
         Identity(
@@ -26,8 +26,9 @@ def _declared(kind: str) -> Kind[Any]:
             answered=True,
             cached="nothing",
         ),
+        strategy,
     )
 
 
-SELF_SUBJECT_REVIEW: Kind[SelfSubjectReview] = _declared("SelfSubjectReview")
-TOKEN_REVIEW: Kind[TokenReview] = _declared("TokenReview")
+SELF_SUBJECT_REVIEW: Kind[SelfSubjectReview] = _declared("SelfSubjectReview", "SELF_SUBJECT_REVIEW_STRATEGY")
+TOKEN_REVIEW: Kind[TokenReview] = _declared("TokenReview", "TOKEN_REVIEW_STRATEGY")

@@ -4,10 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.authentication import SELF_SUBJECT_REVIEW, TOKEN_REVIEW
 from fairlead.api.meta.columns import NAME
 from fairlead.api.meta.types import Object, Record, Strings
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Strategy
 
 Extra = dict[str, list[str]]
@@ -69,5 +67,5 @@ class SelfSubjectReview(Object):
     )
 
 
-define(SELF_SUBJECT_REVIEW, Strategy(type=SelfSubjectReview, columns=(NAME,)))
-define(TOKEN_REVIEW, Strategy(type=TokenReview, columns=(NAME,)))
+SELF_SUBJECT_REVIEW_STRATEGY: Strategy[SelfSubjectReview] = Strategy(type=SelfSubjectReview, columns=(NAME,))
+TOKEN_REVIEW_STRATEGY: Strategy[TokenReview] = Strategy(type=TokenReview, columns=(NAME,))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GROUP = "authorization.k8s.io"
 
 
-def _declared(kind: str, *, namespaced: bool = False) -> Kind[Any]:
+def _declared(kind: str, strategy: str, *, namespaced: bool = False) -> Kind[Any]:
     return declare(
         f"{__name__}.kind",
         Identity(
@@ -34,10 +34,17 @@ def _declared(kind: str, *, namespaced: bool = False) -> Kind[Any]:
             answered=True,
             cached="nothing",
         ),
+        strategy,
     )
 
 
-LOCAL_SUBJECT_ACCESS_REVIEW: Kind[LocalSubjectAccessReview] = _declared("LocalSubjectAccessReview", namespaced=True)
-SELF_SUBJECT_ACCESS_REVIEW: Kind[SelfSubjectAccessReview] = _declared("SelfSubjectAccessReview")
-SELF_SUBJECT_RULES_REVIEW: Kind[SelfSubjectRulesReview] = _declared("SelfSubjectRulesReview")
-SUBJECT_ACCESS_REVIEW: Kind[SubjectAccessReview] = _declared("SubjectAccessReview")
+LOCAL_SUBJECT_ACCESS_REVIEW: Kind[LocalSubjectAccessReview] = _declared(
+    "LocalSubjectAccessReview", "LOCAL_SUBJECT_ACCESS_REVIEW_STRATEGY", namespaced=True
+)
+SELF_SUBJECT_ACCESS_REVIEW: Kind[SelfSubjectAccessReview] = _declared(
+    "SelfSubjectAccessReview", "SELF_SUBJECT_ACCESS_REVIEW_STRATEGY"
+)
+SELF_SUBJECT_RULES_REVIEW: Kind[SelfSubjectRulesReview] = _declared(
+    "SelfSubjectRulesReview", "SELF_SUBJECT_RULES_REVIEW_STRATEGY"
+)
+SUBJECT_ACCESS_REVIEW: Kind[SubjectAccessReview] = _declared("SubjectAccessReview", "SUBJECT_ACCESS_REVIEW_STRATEGY")

@@ -8,15 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.authorization import (
-    LOCAL_SUBJECT_ACCESS_REVIEW,
-    SELF_SUBJECT_ACCESS_REVIEW,
-    SELF_SUBJECT_RULES_REVIEW,
-    SUBJECT_ACCESS_REVIEW,
-)
 from fairlead.api.meta.columns import NAME
 from fairlead.api.meta.types import LabelSelectorRequirement, Object, ObjectMeta, Record, Strings, empty_list
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, invalid, required
@@ -251,7 +244,15 @@ def _local_errors(review: LocalSubjectAccessReview) -> Iterator[FieldError]:
         yield invalid(where, to_tree(spec.nonResourceAttributes), "disallowed on this kind of request")
 
 
-define(LOCAL_SUBJECT_ACCESS_REVIEW, Strategy(type=LocalSubjectAccessReview, columns=(NAME,), rules=_local_errors))
-define(SELF_SUBJECT_ACCESS_REVIEW, Strategy(type=SelfSubjectAccessReview, columns=(NAME,), rules=_self_errors))
-define(SELF_SUBJECT_RULES_REVIEW, Strategy(type=SelfSubjectRulesReview, columns=(NAME,)))
-define(SUBJECT_ACCESS_REVIEW, Strategy(type=SubjectAccessReview, columns=(NAME,), rules=_subject_errors))
+LOCAL_SUBJECT_ACCESS_REVIEW_STRATEGY: Strategy[LocalSubjectAccessReview] = Strategy(
+    type=LocalSubjectAccessReview, columns=(NAME,), rules=_local_errors
+)
+SELF_SUBJECT_ACCESS_REVIEW_STRATEGY: Strategy[SelfSubjectAccessReview] = Strategy(
+    type=SelfSubjectAccessReview, columns=(NAME,), rules=_self_errors
+)
+SELF_SUBJECT_RULES_REVIEW_STRATEGY: Strategy[SelfSubjectRulesReview] = Strategy(
+    type=SelfSubjectRulesReview, columns=(NAME,)
+)
+SUBJECT_ACCESS_REVIEW_STRATEGY: Strategy[SubjectAccessReview] = Strategy(
+    type=SubjectAccessReview, columns=(NAME,), rules=_subject_errors
+)

@@ -1,11 +1,12 @@
 """Kinds whose types and rules are imported at their first use.
 
 A cluster serves some seventy kinds and uses twenty of them at its start. The package of a kind declares its `Identity`
-(70 µs to import); its module `kind` defines the `Strategy` (types, rules and columns: 1 to 15 ms, 0.1 to 1 MB). Every
+(70 µs to import); its module `kind` has the `Strategy` (types, rules and columns: 1 to 15 ms, 0.1 to 1 MB). Every
 user holds the same `Kind` value, before and after.
 
 What must stay true: a read of a field of the identity imports nothing; a read of any other field imports the module. An
-attribute of a loaded kind costs what it costs for other kinds, because the class with the hook is gone by then.
+attribute of a loaded kind costs what it costs for other kinds, because the class with the hook is gone by then. The
+module `kind` does not import the package, so the two form no circle.
 """
 
 from __future__ import annotations
@@ -24,31 +25,28 @@ _STRATEGY = frozenset(field.name for field in dataclasses.fields(Strategy))
 
 
 class _Declared(Kind[Any]):
-    """A kind whose module has not been imported. Its class becomes `Kind` when the strategy is defined."""
+    """A kind without its strategy. Its class becomes `Kind` when the strategy is read."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in _STRATEGY:
             raise AttributeError(f"unknown attribute: {name}", name=name, obj=self)
-        module = self.__dict__["module"]
-        import_module(module)
-        if isinstance(self, _Declared):
-            raise AttributeError(f"{module} does not define {self.kind} of {self.api_version}: {name}")
+        module, constant = self.__dict__["source"]
+        strategy = getattr(import_module(module), constant, None)
+        if not isinstance(strategy, Strategy):
+            raise AttributeError(f"{module} has no {constant} of {self.kind}, {self.api_version}: {name}")
+        _complete(self, strategy)
         return getattr(self, name)
 
 
-def declare(module: str, identity: Identity) -> Kind[Any]:
-    """Returns a kind with the identity only; the module, when it is imported, calls `define` for the kind."""
+def declare(module: str, identity: Identity, strategy: str = "STRATEGY") -> Kind[Any]:
+    """Returns a kind with the identity only; the module has the strategy as a constant of the given name."""
     kind = object.__new__(_Declared)
     facts = {name: getattr(identity, name) for name in _IDENTITY}
-    kind.__dict__.update(facts, module=module, derived={})
+    kind.__dict__.update(facts, source=(module, strategy), derived={})
     return kind
 
 
-def define(kind: Kind[T], strategy: Strategy[T]) -> None:
-    """Completes a declared kind. Raises ValueError if the kind is complete already."""
-    if is_loaded(kind):
-        raise ValueError(f"{kind.kind} of {kind.api_version} is defined already")
-    del kind.__dict__["module"]
+def _complete(kind: Kind[Any], strategy: Strategy[Any]) -> None:
     kind.__dict__.update(vars(strategy))
     object.__setattr__(kind, "__class__", Kind)
 

@@ -1,11 +1,10 @@
-"""The strategy of the declared kind."""
+"""The strategies of declared kinds."""
 
 from __future__ import annotations
 
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.machinery.kinds.declared import define
-from fairlead.machinery.kinds.kind import Strategy
-from tests.machinery.dinghy import DINGHY
+from fairlead.machinery.kinds.kind import Column, Strategy
 from tests.ships import Ship
 
-define(DINGHY, Strategy(type=Ship, columns=(NAME, AGE)))
+STRATEGY: Strategy[Ship] = Strategy(type=Ship, columns=(NAME, AGE))
+RAFT_STRATEGY: Strategy[Ship] = Strategy(type=Ship, columns=(Column("Planks", lambda ship, _: ship.metadata.name),))

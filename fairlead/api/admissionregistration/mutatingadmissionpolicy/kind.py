@@ -7,7 +7,6 @@ import msgspec
 
 from fairlead.api.admissionregistration.conditions import MatchConditions, condition_errors
 from fairlead.api.admissionregistration.expressions import expression_errors
-from fairlead.api.admissionregistration.mutatingadmissionpolicy import MUTATING_ADMISSION_POLICY
 from fairlead.api.admissionregistration.policy import (
     REINVOCATION_POLICIES,
     MatchConstraintsField,
@@ -22,7 +21,6 @@ from fairlead.api.admissionregistration.policy import (
 )
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object, Record
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
 
@@ -139,28 +137,25 @@ def _mutation_errors(mutation: Mutation, path: str, spec: MutatingAdmissionPolic
         yield invalid(f"{path}.{unused}", f"{{{unused}}}", text)
 
 
-define(
-    MUTATING_ADMISSION_POLICY,
-    Strategy(
-        type=MutatingAdmissionPolicy,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=(
-            NAME,
-            Column(
-                "Mutations",
-                lambda policy, _: len(policy.spec.mutations),
-                type="integer",
-                doc="Number of changes that the policy makes.",
-            ),
-            Column(
-                "ParamKind",
-                lambda policy, _: shown_param_kind(policy.spec.paramKind),
-                doc="Kind of the objects that parametrize the policy.",
-            ),
-            AGE,
+STRATEGY: Strategy[MutatingAdmissionPolicy] = Strategy(
+    type=MutatingAdmissionPolicy,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=(
+        NAME,
+        Column(
+            "Mutations",
+            lambda policy, _: len(policy.spec.mutations),
+            type="integer",
+            doc="Number of changes that the policy makes.",
         ),
-        default=_default,
-        rules=_rules,
+        Column(
+            "ParamKind",
+            lambda policy, _: shown_param_kind(policy.spec.paramKind),
+            doc="Kind of the objects that parametrize the policy.",
+        ),
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
 )

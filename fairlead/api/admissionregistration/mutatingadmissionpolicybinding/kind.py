@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.admissionregistration.mutatingadmissionpolicybinding import MUTATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.policy import (
     BINDING_COLUMNS,
     MatchResourcesField,
@@ -14,7 +13,6 @@ from fairlead.api.admissionregistration.policy import (
     default_match,
 )
 from fairlead.api.meta.types import Object, Record
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -44,14 +42,11 @@ def _rules(binding: MutatingAdmissionPolicyBinding) -> Iterator[FieldError]:
     yield from binding_errors(binding.spec, mutates=True)
 
 
-define(
-    MUTATING_ADMISSION_POLICY_BINDING,
-    Strategy(
-        type=MutatingAdmissionPolicyBinding,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=BINDING_COLUMNS,
-        default=_default,
-        rules=_rules,
-    ),
+STRATEGY: Strategy[MutatingAdmissionPolicyBinding] = Strategy(
+    type=MutatingAdmissionPolicyBinding,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=BINDING_COLUMNS,
+    default=_default,
+    rules=_rules,
 )

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION
 from fairlead.api.admissionregistration.policy import REINVOCATION_POLICIES
 from fairlead.api.admissionregistration.webhook import (
     COLUMNS,
@@ -12,7 +11,6 @@ from fairlead.api.admissionregistration.webhook import (
     webhooks_errors,
 )
 from fairlead.api.meta.types import BY_NAME, Object
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Strategy
 from fairlead.machinery.values.status import FieldError, not_supported
 
@@ -52,15 +50,12 @@ def _rules(configuration: MutatingWebhookConfiguration) -> list[FieldError]:
     return errors
 
 
-define(
-    MUTATING_WEBHOOK_CONFIGURATION,
-    Strategy(
-        type=MutatingWebhookConfiguration,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        changes_generation=webhooks_differ,
-        columns=COLUMNS,
-        default=_default,
-        rules=_rules,
-    ),
+STRATEGY: Strategy[MutatingWebhookConfiguration] = Strategy(
+    type=MutatingWebhookConfiguration,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    changes_generation=webhooks_differ,
+    columns=COLUMNS,
+    default=_default,
+    rules=_rules,
 )

@@ -18,10 +18,8 @@ from fairlead.api.admissionregistration.policy import (
     shown_param_kind,
     variable_errors,
 )
-from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import BY_NAME, BY_TYPE, Condition, Int64, Object, Record
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, invalid, not_supported, required
@@ -218,29 +216,26 @@ def _transition(_: ValidatingAdmissionPolicy, new: ValidatingAdmissionPolicy) ->
             yield required(f"{path}.fieldRef")
 
 
-define(
-    VALIDATING_ADMISSION_POLICY,
-    Strategy(
-        type=ValidatingAdmissionPolicy,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=(
-            NAME,
-            Column(
-                "Validations",
-                lambda policy, _: len(policy.spec.validations),
-                type="integer",
-                doc="Number of expressions that requests must satisfy.",
-            ),
-            Column(
-                "ParamKind",
-                lambda policy, _: shown_param_kind(policy.spec.paramKind),
-                doc="Kind of the objects that parametrize the policy.",
-            ),
-            AGE,
+STRATEGY: Strategy[ValidatingAdmissionPolicy] = Strategy(
+    type=ValidatingAdmissionPolicy,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=(
+        NAME,
+        Column(
+            "Validations",
+            lambda policy, _: len(policy.spec.validations),
+            type="integer",
+            doc="Number of expressions that requests must satisfy.",
         ),
-        default=_default,
-        rules=_rules,
-        transition=_transition,
+        Column(
+            "ParamKind",
+            lambda policy, _: shown_param_kind(policy.spec.paramKind),
+            doc="Kind of the objects that parametrize the policy.",
+        ),
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
+    transition=_transition,
 )

@@ -12,9 +12,7 @@ from fairlead.api.admissionregistration.policy import (
     binding_errors,
     default_match,
 )
-from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from fairlead.api.meta.types import Object, Record, empty_list
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, SetList, Strategy
 from fairlead.machinery.values.status import FieldError, duplicate, invalid, not_supported, required
 
@@ -67,14 +65,11 @@ def _rules(binding: ValidatingAdmissionPolicyBinding) -> Iterator[FieldError]:
         yield required(path, "at least one validation action is required")
 
 
-define(
-    VALIDATING_ADMISSION_POLICY_BINDING,
-    Strategy(
-        type=ValidatingAdmissionPolicyBinding,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=BINDING_COLUMNS,
-        default=_default,
-        rules=_rules,
-    ),
+STRATEGY: Strategy[ValidatingAdmissionPolicyBinding] = Strategy(
+    type=ValidatingAdmissionPolicyBinding,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=BINDING_COLUMNS,
+    default=_default,
+    rules=_rules,
 )

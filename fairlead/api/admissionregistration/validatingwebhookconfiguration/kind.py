@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.api.admissionregistration.webhook import (
     COLUMNS,
     Webhook,
@@ -11,7 +10,6 @@ from fairlead.api.admissionregistration.webhook import (
     webhooks_errors,
 )
 from fairlead.api.meta.types import BY_NAME, Object
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Strategy
 
 
@@ -31,15 +29,12 @@ def _default(configuration: ValidatingWebhookConfiguration) -> ValidatingWebhook
     return configuration
 
 
-define(
-    VALIDATING_WEBHOOK_CONFIGURATION,
-    Strategy(
-        type=ValidatingWebhookConfiguration,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        changes_generation=webhooks_differ,
-        columns=COLUMNS,
-        default=_default,
-        rules=lambda configuration: webhooks_errors(configuration.webhooks),
-    ),
+STRATEGY: Strategy[ValidatingWebhookConfiguration] = Strategy(
+    type=ValidatingWebhookConfiguration,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    changes_generation=webhooks_differ,
+    columns=COLUMNS,
+    default=_default,
+    rules=lambda configuration: webhooks_errors(configuration.webhooks),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fairlead.api.apiextensions.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from fairlead.api.apiextensions.customresourcedefinition.jsonschema import schema_tree
 from fairlead.api.apiextensions.customresourcedefinition.naming import set_condition
 from fairlead.api.apiextensions.customresourcedefinition.rules import create_rules, rules, transition
@@ -16,7 +15,6 @@ from fairlead.api.apiextensions.customresourcedefinition.types import (
 )
 from fairlead.api.meta.columns import NAME
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 from fairlead.machinery.values.formats import format_test
 
@@ -100,24 +98,21 @@ def _created(crd: CustomResourceDefinition, _: Instant) -> str:
     return crd.metadata.creationTimestamp or ""
 
 
-define(
-    CUSTOM_RESOURCE_DEFINITION,
-    Strategy(
-        type=CustomResourceDefinition,
-        columns=(
-            NAME,
-            Column("Created At", _created, type="date", doc="Time at which the definition was created."),
-        ),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        rules=rules,
-        create_rules=create_rules,
-        transition=transition,
-        warnings=_warnings,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        blocks_deletion=_blocks_deletion,
-        mark_deleted=_mark_deleted,
+STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
+    type=CustomResourceDefinition,
+    columns=(
+        NAME,
+        Column("Created At", _created, type="date", doc="Time at which the definition was created."),
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    rules=rules,
+    create_rules=create_rules,
+    transition=transition,
+    warnings=_warnings,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    blocks_deletion=_blocks_deletion,
+    mark_deleted=_mark_deleted,
 )

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import BY_TYPE, Base64, Int32, Object, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 from fairlead.machinery.values.names import dns1035_label, dns1123_subdomain, port_number
 from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
@@ -171,21 +169,18 @@ def _available(service: APIService, _: Instant) -> str:
     return f"{condition.status} ({condition.reason})"
 
 
-define(
-    API_SERVICE,
-    Strategy(
-        type=APIService,
-        name_rule="path-segment",
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=(
-            NAME,
-            Column("Service", _server, doc="Service that hosts this API endpoint, or Local."),
-            Column("Available", _available, doc="True if the server of the group and version answers."),
-            AGE,
-        ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
+STRATEGY: Strategy[APIService] = Strategy(
+    type=APIService,
+    name_rule="path-segment",
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=(
+        NAME,
+        Column("Service", _server, doc="Service that hosts this API endpoint, or Local."),
+        Column("Available", _available, doc="True if the server of the group and version answers."),
+        AGE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
 )

@@ -5,12 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.api.apps.controllerrevision import CONTROLLER_REVISION
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.api.meta.rules import not_negative, unchanged
 from fairlead.api.meta.types import Int64, Object, controller_of
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, required
 
@@ -42,17 +40,14 @@ def _transition(old: ControllerRevision, new: ControllerRevision) -> Iterator[Fi
     yield from unchanged(old.data, new.data, "data")
 
 
-define(
-    CONTROLLER_REVISION,
-    Strategy(
-        type=ControllerRevision,
-        rules=_rules,
-        transition=_transition,
-        columns=(
-            NAME,
-            Column("Controller", _controller, doc="Workload that owns the revision, as kind and name."),
-            Column("Revision", lambda revision, _: revision.revision, doc="Number of the revision; higher is newer."),
-            AGE,
-        ),
+STRATEGY: Strategy[ControllerRevision] = Strategy(
+    type=ControllerRevision,
+    rules=_rules,
+    transition=_transition,
+    columns=(
+        NAME,
+        Column("Controller", _controller, doc="Workload that owns the revision, as kind and name."),
+        Column("Revision", lambda revision, _: revision.revision, doc="Number of the revision; higher is newer."),
+        AGE,
     ),
 )

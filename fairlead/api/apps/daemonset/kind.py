@@ -8,14 +8,12 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.template import TEMPLATE, default_pod_spec, pod_warnings, template_errors
 from fairlead.api.meta.amounts import amount_errors, number_of, whole_errors
 from fairlead.api.meta.columns import AGE, NAME, or_none, render_labels
 from fairlead.api.meta.rules import label_selector, not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, ObjectMeta, Record, Time
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Required, Strategy
 from fairlead.machinery.values.selectors import from_label_selector
@@ -218,31 +216,28 @@ def _number(title: str, field: str, doc: str) -> Column[DaemonSet]:
     return Column(title, lambda found, _: int(getattr(found.status, field)), type="integer", doc=doc)
 
 
-define(
-    DAEMON_SET,
-    Strategy(
-        type=DaemonSet,
-        status_leaves=("labels", "ownerReferences"),
-        columns=(
-            NAME,
-            _number("Desired", "desiredNumberScheduled", "Number of nodes that should run a pod."),
-            _number("Current", "currentNumberScheduled", "Number of nodes that run a pod and should do so."),
-            _number("Ready", "numberReady", "Number of nodes that run a ready pod."),
-            _number("Up-to-date", "updatedNumberScheduled", "Number of nodes that run a pod of the template."),
-            _number("Available", "numberAvailable", "Number of nodes that run an available pod."),
-            Column(
-                "Node Selector",
-                lambda found, _: or_none(render_labels(found.spec.template.spec.nodeSelector)),
-                doc="Labels of the nodes that the pods are limited to.",
-            ),
-            AGE,
-            *TEMPLATE,
+STRATEGY: Strategy[DaemonSet] = Strategy(
+    type=DaemonSet,
+    status_leaves=("labels", "ownerReferences"),
+    columns=(
+        NAME,
+        _number("Desired", "desiredNumberScheduled", "Number of nodes that should run a pod."),
+        _number("Current", "currentNumberScheduled", "Number of nodes that run a pod and should do so."),
+        _number("Ready", "numberReady", "Number of nodes that run a ready pod."),
+        _number("Up-to-date", "updatedNumberScheduled", "Number of nodes that run a pod of the template."),
+        _number("Available", "numberAvailable", "Number of nodes that run an available pod."),
+        Column(
+            "Node Selector",
+            lambda found, _: or_none(render_labels(found.spec.template.spec.nodeSelector)),
+            doc="Labels of the nodes that the pods are limited to.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        rules=_rules,
-        transition=_transition,
-        warnings=lambda found: pod_warnings(found.metadata, found.spec.template.spec, "spec.template."),
+        AGE,
+        *TEMPLATE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    rules=_rules,
+    transition=_transition,
+    warnings=lambda found: pod_warnings(found.metadata, found.spec.template.spec, "spec.template."),
 )

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.apps.statefulset import STATEFUL_SET
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim, default_claim
 from fairlead.api.core.pod.spec import PodTemplateSpec
@@ -20,7 +19,6 @@ from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import label_selector, not_negative
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Required, Strategy
 from fairlead.machinery.kinds.metadata import check_annotations, check_labels
@@ -344,22 +342,19 @@ def _ready(found: StatefulSet, _: Instant) -> str:
     return f"{found.status.readyReplicas}/{found.spec.replicas or 0}"
 
 
-define(
-    STATEFUL_SET,
-    Strategy(
-        type=StatefulSet,
-        name_rule="label",
-        columns=(
-            NAME,
-            Column("Ready", _ready, doc="Number of ready pods and desired number of pods."),
-            AGE,
-            *TEMPLATE[:2],
-        ),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        rules=_rules,
-        transition=_transition,
-        warnings=_warnings,
+STRATEGY: Strategy[StatefulSet] = Strategy(
+    type=StatefulSet,
+    name_rule="label",
+    columns=(
+        NAME,
+        Column("Ready", _ready, doc="Number of ready pods and desired number of pods."),
+        AGE,
+        *TEMPLATE[:2],
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    rules=_rules,
+    transition=_transition,
+    warnings=_warnings,
 )

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
 from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import (
     CrossVersionObjectReference,
     MetricSpec,
@@ -19,7 +18,6 @@ from fairlead.api.core.amounts import canonical_text
 from fairlead.api.meta.columns import AGE, NAME, NONE, UNKNOWN, UNSET
 from fairlead.api.meta.types import BY_TYPE, Int32, Int64, Object, Quantity, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -245,15 +243,12 @@ COLUMNS: tuple[Column[HorizontalPodAutoscaler], ...] = (
     AGE,
 )
 
-define(
-    HORIZONTAL_POD_AUTOSCALER,
-    Strategy(
-        type=HorizontalPodAutoscaler,
-        columns=COLUMNS,
-        default=default_autoscaler,
-        prepare_create=_prepare_create,
-        rules=autoscaler_errors,
-        create_rules=_create_rules,
-        transition=autoscaler_transition,
-    ),
+STRATEGY: Strategy[HorizontalPodAutoscaler] = Strategy(
+    type=HorizontalPodAutoscaler,
+    columns=COLUMNS,
+    default=default_autoscaler,
+    prepare_create=_prepare_create,
+    rules=autoscaler_errors,
+    create_rules=_create_rules,
+    transition=autoscaler_transition,
 )

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from fairlead.api.autoscaling.horizontalpodautoscaler.kind import COLUMNS, autoscaler_transition
 from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler as Hub
 from fairlead.api.autoscaling.horizontalpodautoscaler.rules import autoscaler_errors, version_errors
-from fairlead.api.autoscaling.horizontalpodautoscalerv1 import HORIZONTAL_POD_AUTOSCALER_V1
 from fairlead.api.autoscaling.horizontalpodautoscalerv1.conversion import to_storage
 from fairlead.api.autoscaling.horizontalpodautoscalerv1.types import (
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerStatus,
 )
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -51,15 +49,12 @@ def _converted(column: Column[Hub]) -> Column[HorizontalPodAutoscaler]:
     return Column(column.name, lambda found, now: column.cell(to_storage(found), now), doc=column.doc)
 
 
-define(
-    HORIZONTAL_POD_AUTOSCALER_V1,
-    Strategy(
-        type=HorizontalPodAutoscaler,
-        columns=(NAME, *map(_converted, COLUMNS[1:-1]), AGE),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
-        create_rules=_create_rules,
-        transition=_transition,
-    ),
+STRATEGY: Strategy[HorizontalPodAutoscaler] = Strategy(
+    type=HorizontalPodAutoscaler,
+    columns=(NAME, *map(_converted, COLUMNS[1:-1]), AGE),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    create_rules=_create_rules,
+    transition=_transition,
 )

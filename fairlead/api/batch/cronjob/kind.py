@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.cronjob.schedule import ScheduleError, parse_schedule
 from fairlead.api.batch.job.defaults import default_template_spec
 from fairlead.api.batch.job.kind import job_warnings, name_warnings
@@ -22,7 +21,6 @@ from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.rules import not_negative
 from fairlead.api.meta.types import Int32, Int64, Object, ObjectMeta, Record, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, invalid, not_supported, required
@@ -182,45 +180,42 @@ def _suspend(cron_job: CronJob, _: Instant) -> str:
     return str(cron_job.spec.suspend) if cron_job.spec.suspend is not None else UNSET
 
 
-define(
-    CRON_JOB,
-    Strategy(
-        type=CronJob,
-        columns=(
-            NAME,
-            Column("Schedule", lambda found, _: found.spec.schedule, doc="Times at which Jobs are created."),
-            Column(
-                "Timezone",
-                lambda found, _: NONE if found.spec.timeZone is None else found.spec.timeZone,
-                doc="Name of the schedule's time zone.",
-            ),
-            Column("Suspend", _suspend, type="boolean", doc="True if no further Jobs are created."),
-            Column("Active", lambda found, _: len(found.status.active), type="integer", doc="Number of running Jobs."),
-            Column("Last Schedule", _last_schedule, doc="Time since the last Job was scheduled."),
-            AGE,
-            Column(
-                "Containers",
-                lambda found, _: container_names(found.spec.jobTemplate.spec.template.spec.containers),
-                wide=True,
-                doc="Names of the containers in the pod template.",
-            ),
-            Column(
-                "Images",
-                lambda found, _: container_images(found.spec.jobTemplate.spec.template.spec.containers),
-                wide=True,
-                doc="Images of the containers in the pod template.",
-            ),
-            Column(
-                "Selector",
-                lambda found, _: or_none(render_selector(found.spec.jobTemplate.spec.selector)),
-                wide=True,
-                doc="Label selector of the Jobs' pods.",
-            ),
+STRATEGY: Strategy[CronJob] = Strategy(
+    type=CronJob,
+    columns=(
+        NAME,
+        Column("Schedule", lambda found, _: found.spec.schedule, doc="Times at which Jobs are created."),
+        Column(
+            "Timezone",
+            lambda found, _: NONE if found.spec.timeZone is None else found.spec.timeZone,
+            doc="Name of the schedule's time zone.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
-        create_rules=_create_rules,
-        warnings=_warnings,
+        Column("Suspend", _suspend, type="boolean", doc="True if no further Jobs are created."),
+        Column("Active", lambda found, _: len(found.status.active), type="integer", doc="Number of running Jobs."),
+        Column("Last Schedule", _last_schedule, doc="Time since the last Job was scheduled."),
+        AGE,
+        Column(
+            "Containers",
+            lambda found, _: container_names(found.spec.jobTemplate.spec.template.spec.containers),
+            wide=True,
+            doc="Names of the containers in the pod template.",
+        ),
+        Column(
+            "Images",
+            lambda found, _: container_images(found.spec.jobTemplate.spec.template.spec.containers),
+            wide=True,
+            doc="Images of the containers in the pod template.",
+        ),
+        Column(
+            "Selector",
+            lambda found, _: or_none(render_selector(found.spec.jobTemplate.spec.selector)),
+            wide=True,
+            doc="Label selector of the Jobs' pods.",
+        ),
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    create_rules=_create_rules,
+    warnings=_warnings,
 )

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.batch.job import JOB
 from fairlead.api.batch.job.defaults import NAME_LABELS, UID_LABELS, default_job_spec, generate_selector
 from fairlead.api.batch.job.rules import INDEXED, job_spec_errors, job_spec_transition
 from fairlead.api.batch.job.spec import JobSpec
@@ -14,7 +13,6 @@ from fairlead.api.core.pod.template import TEMPLATE, pod_warnings
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object
 from fairlead.base.instant import Instant, parse_time, render_age
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 from fairlead.machinery.values import names
@@ -132,24 +130,21 @@ def _duration(job: Job, now: Instant) -> str:
     return render_age((parse_time(end) if end else now) - parse_time(start))
 
 
-define(
-    JOB,
-    Strategy(
-        type=Job,
-        columns=(
-            NAME,
-            Column("Status", _status, doc="State of the Job: its last condition, or Running."),
-            Column("Completions", _completions, doc="Number of succeeded pods and number of pods that must succeed."),
-            Column("Duration", _duration, doc="Time from the start of the Job to its completion, or until now."),
-            AGE,
-            *TEMPLATE,
-        ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
-        transition=_transition,
-        warnings=_warnings,
-        fields={"status.successful": lambda job: str(job.status.succeeded)},
-        orphans_dependents=True,
+STRATEGY: Strategy[Job] = Strategy(
+    type=Job,
+    columns=(
+        NAME,
+        Column("Status", _status, doc="State of the Job: its last condition, or Running."),
+        Column("Completions", _completions, doc="Number of succeeded pods and number of pods that must succeed."),
+        Column("Duration", _duration, doc="Time from the start of the Job to its completion, or until now."),
+        AGE,
+        *TEMPLATE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    transition=_transition,
+    warnings=_warnings,
+    fields={"status.successful": lambda job: str(job.status.succeeded)},
+    orphans_dependents=True,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fairlead.api.certificates.certificatesigningrequest import CERTIFICATE_SIGNING_REQUEST
 from fairlead.api.certificates.certificatesigningrequest.rules import prepare_status, request_errors, status_changes
 from fairlead.api.certificates.certificatesigningrequest.types import (
     APPROVED,
@@ -14,7 +13,6 @@ from fairlead.api.certificates.certificatesigningrequest.types import (
 )
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.base.instant import Instant, render_age
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Requester, Strategy
 
 
@@ -47,26 +45,23 @@ def _condition(csr: CertificateSigningRequest, _: Instant) -> str:
     return ",".join(parts)
 
 
-define(
-    CERTIFICATE_SIGNING_REQUEST,
-    Strategy(
-        type=CertificateSigningRequest,
-        name_rule="path-segment",
-        columns=(
-            NAME,
-            AGE,
-            Column("SignerName", lambda found, _: found.spec.signerName or NONE, doc="Name of the requested signer."),
-            Column("Requestor", lambda found, _: found.spec.username, doc="Name of the user that made the request."),
-            Column("RequestedDuration", _duration, doc="Time for which the certificate is to be valid."),
-            Column("Condition", _condition, doc="Decision about the request, and whether it was issued."),
-        ),
-        fields={"spec.signerName": lambda found: found.spec.signerName},
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        prepare_status=prepare_status,
-        stamp=_stamp,
-        rules=request_errors,
-        transition=status_changes,
-        status_leaves=(),
+STRATEGY: Strategy[CertificateSigningRequest] = Strategy(
+    type=CertificateSigningRequest,
+    name_rule="path-segment",
+    columns=(
+        NAME,
+        AGE,
+        Column("SignerName", lambda found, _: found.spec.signerName or NONE, doc="Name of the requested signer."),
+        Column("Requestor", lambda found, _: found.spec.username, doc="Name of the user that made the request."),
+        Column("RequestedDuration", _duration, doc="Time for which the certificate is to be valid."),
+        Column("Condition", _condition, doc="Decision about the request, and whether it was issued."),
     ),
+    fields={"spec.signerName": lambda found: found.spec.signerName},
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    prepare_status=prepare_status,
+    stamp=_stamp,
+    rules=request_errors,
+    transition=status_changes,
+    status_leaves=(),
 )

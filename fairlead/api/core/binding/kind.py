@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.binding import BINDING
 from fairlead.api.core.pod.actions import Binding
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Strategy
 
-define(BINDING, Strategy(type=Binding, columns=(NAME, AGE)))
+STRATEGY: Strategy[Binding] = Strategy(type=Binding, columns=(NAME, AGE))

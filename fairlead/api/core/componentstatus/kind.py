@@ -4,11 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.componentstatus import COMPONENT_STATUS
 from fairlead.api.meta.columns import NAME
 from fairlead.api.meta.types import BY_TYPE, Object, Record
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 
 HEALTHY = "Healthy"
@@ -37,16 +35,13 @@ def _status(found: ComponentStatus, _: Instant) -> str:
     return {"True": "Healthy", "Unknown": "Unknown"}.get(_condition(found).status, "Unhealthy")
 
 
-define(
-    COMPONENT_STATUS,
-    Strategy(
-        type=ComponentStatus,
-        columns=(
-            NAME,
-            Column("Status", _status, doc="Health of the component: Healthy, Unhealthy or Unknown."),
-            Column("Message", lambda found, _: _condition(found).message, doc="Answer of the component to the check."),
-            Column("Error", lambda found, _: _condition(found).error, doc="Error of a failed check."),
-        ),
-        warnings=lambda found: ("v1 ComponentStatus is deprecated in v1.19+",),
+STRATEGY: Strategy[ComponentStatus] = Strategy(
+    type=ComponentStatus,
+    columns=(
+        NAME,
+        Column("Status", _status, doc="Health of the component: Healthy, Unhealthy or Unknown."),
+        Column("Message", lambda found, _: _condition(found).message, doc="Answer of the component to the check."),
+        Column("Error", lambda found, _: _condition(found).error, doc="Error of a failed check."),
     ),
+    warnings=lambda found: ("v1 ComponentStatus is deprecated in v1.19+",),
 )

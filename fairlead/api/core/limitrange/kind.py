@@ -11,11 +11,9 @@ from typing import Annotated
 import msgspec
 
 from fairlead.api.core.amounts import Amount, canonicalize, value
-from fairlead.api.core.limitrange import LIMIT_RANGE
 from fairlead.api.core.resourcenames import container_name_errors, may_overcommit, name_errors
 from fairlead.api.meta.columns import CREATED_AT, NAME
 from fairlead.api.meta.types import Object, Record, Resources, empty_list
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Doc, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, required
@@ -157,13 +155,10 @@ def _ratio_errors(item: LimitRangeItem, name: str, path: str) -> Iterator[FieldE
             yield invalid(path, ratio, f"ratio {ratio} is greater than max/min = {float(high / low):.6f}")
 
 
-define(
-    LIMIT_RANGE,
-    Strategy(
-        type=LimitRange,
-        created_by_update=True,
-        columns=(NAME, CREATED_AT),
-        default=_default,
-        rules=_rules,
-    ),
+STRATEGY: Strategy[LimitRange] = Strategy(
+    type=LimitRange,
+    created_by_update=True,
+    columns=(NAME, CREATED_AT),
+    default=_default,
+    rules=_rules,
 )

@@ -7,7 +7,6 @@ import msgspec
 
 from fairlead.api.core.accessmodes import CLASS_ANNOTATION, render_access_modes
 from fairlead.api.core.amounts import canonicalize
-from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
 from fairlead.api.core.persistentvolume.rules import (
     given_sources,
     volume_errors,
@@ -21,7 +20,6 @@ from fairlead.api.meta.columns import AGE, NAME, UNSET
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -135,49 +133,44 @@ def _class(volume: PersistentVolume, _: Instant) -> str:
     return volume.metadata.annotations.get(CLASS_ANNOTATION, volume.spec.storageClassName)
 
 
-define(
-    PERSISTENT_VOLUME,
-    Strategy(
-        type=PersistentVolume,
-        columns=(
-            NAME,
-            Column(
-                "Capacity", lambda volume, _: str(volume.spec.capacity.get("storage", "0")), doc="Size of the volume."
-            ),
-            Column(
-                "Access Modes",
-                lambda volume, _: render_access_modes(volume.spec.accessModes),
-                doc="Access modes that the volume supports.",
-            ),
-            Column(
-                "Reclaim Policy",
-                lambda volume, _: volume.spec.persistentVolumeReclaimPolicy,
-                doc="Treatment of the volume after its claim is deleted.",
-            ),
-            Column("Status", _phase, doc="Phase of the volume, or Terminating."),
-            Column("Claim", _claim, doc="Namespace and name of the claim that the volume is bound to."),
-            Column("StorageClass", _class, doc="Name of the StorageClass of the volume."),
-            Column(
-                "VolumeAttributesClass",
-                lambda volume, _: (
-                    UNSET if volume.spec.volumeAttributesClassName is None else volume.spec.volumeAttributesClassName
-                ),
-                doc="Name of the VolumeAttributesClass of the volume.",
-            ),
-            Column("Reason", lambda volume, _: volume.status.reason, doc="Reason of a failure of the volume."),
-            AGE,
-            Column(
-                "VolumeMode",
-                lambda volume, _: volume.spec.volumeMode or UNSET,
-                wide=True,
-                doc="Mode in which the volume is used: Filesystem or Block.",
-            ),
+STRATEGY: Strategy[PersistentVolume] = Strategy(
+    type=PersistentVolume,
+    columns=(
+        NAME,
+        Column("Capacity", lambda volume, _: str(volume.spec.capacity.get("storage", "0")), doc="Size of the volume."),
+        Column(
+            "Access Modes",
+            lambda volume, _: render_access_modes(volume.spec.accessModes),
+            doc="Access modes that the volume supports.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_status=_time_phase,
-        rules=_rules,
-        transition=volume_transition,
-        warnings=volume_warnings,
+        Column(
+            "Reclaim Policy",
+            lambda volume, _: volume.spec.persistentVolumeReclaimPolicy,
+            doc="Treatment of the volume after its claim is deleted.",
+        ),
+        Column("Status", _phase, doc="Phase of the volume, or Terminating."),
+        Column("Claim", _claim, doc="Namespace and name of the claim that the volume is bound to."),
+        Column("StorageClass", _class, doc="Name of the StorageClass of the volume."),
+        Column(
+            "VolumeAttributesClass",
+            lambda volume, _: (
+                UNSET if volume.spec.volumeAttributesClassName is None else volume.spec.volumeAttributesClassName
+            ),
+            doc="Name of the VolumeAttributesClass of the volume.",
+        ),
+        Column("Reason", lambda volume, _: volume.status.reason, doc="Reason of a failure of the volume."),
+        AGE,
+        Column(
+            "VolumeMode",
+            lambda volume, _: volume.spec.volumeMode or UNSET,
+            wide=True,
+            doc="Mode in which the volume is used: Filesystem or Block.",
+        ),
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_status=_time_phase,
+    rules=_rules,
+    transition=volume_transition,
+    warnings=volume_warnings,
 )

@@ -10,7 +10,6 @@ import msgspec
 
 from fairlead.api.core.accessmodes import CLASS_ANNOTATION, OLD_CLASS, render_access_modes
 from fairlead.api.core.amounts import canonicalize, value
-from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.pod.volumes.claim import PersistentVolumeClaimSpec
 from fairlead.api.core.pod.volumes.claim_rules import (
     claim_spec_errors,
@@ -22,7 +21,6 @@ from fairlead.api.core.resourcenames import is_native
 from fairlead.api.meta.columns import AGE, NAME, UNSET
 from fairlead.api.meta.types import BY_TYPE, Object, Record, Resources, Strings, Time
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported
@@ -225,35 +223,32 @@ def _class(claim: PersistentVolumeClaim, _: Instant) -> str:
     return claim.metadata.annotations.get(CLASS_ANNOTATION, claim.spec.storageClassName or "")
 
 
-define(
-    PERSISTENT_VOLUME_CLAIM,
-    Strategy(
-        type=PersistentVolumeClaim,
-        columns=(
-            NAME,
-            Column("Status", _phase, doc="Phase of the claim: Pending, Bound, Lost or Terminating."),
-            Column("Volume", lambda claim, _: claim.spec.volumeName, doc="Name of the volume of the claim."),
-            Column("Capacity", _capacity, doc="Amount of storage of the volume that is bound to the claim."),
-            Column("Access Modes", _modes, doc="Access modes of the volume that is bound to the claim."),
-            Column("StorageClass", _class, doc="Name of the StorageClass of the claim."),
-            Column(
-                "VolumeAttributesClass",
-                lambda claim, _: claim.spec.volumeAttributesClassName or UNSET,
-                doc="Name of the VolumeAttributesClass of the claim.",
-            ),
-            AGE,
-            Column(
-                "VolumeMode",
-                lambda claim, _: claim.spec.volumeMode or UNSET,
-                wide=True,
-                doc="Mode in which the volume is used: Filesystem or Block.",
-            ),
+STRATEGY: Strategy[PersistentVolumeClaim] = Strategy(
+    type=PersistentVolumeClaim,
+    columns=(
+        NAME,
+        Column("Status", _phase, doc="Phase of the claim: Pending, Bound, Lost or Terminating."),
+        Column("Volume", lambda claim, _: claim.spec.volumeName, doc="Name of the volume of the claim."),
+        Column("Capacity", _capacity, doc="Amount of storage of the volume that is bound to the claim."),
+        Column("Access Modes", _modes, doc="Access modes of the volume that is bound to the claim."),
+        Column("StorageClass", _class, doc="Name of the StorageClass of the claim."),
+        Column(
+            "VolumeAttributesClass",
+            lambda claim, _: claim.spec.volumeAttributesClassName or UNSET,
+            doc="Name of the VolumeAttributesClass of the claim.",
         ),
-        default=default_claim,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        rules=_rules,
-        transition=_transition,
-        warnings=_warnings,
+        AGE,
+        Column(
+            "VolumeMode",
+            lambda claim, _: claim.spec.volumeMode or UNSET,
+            wide=True,
+            doc="Mode in which the volume is used: Filesystem or Block.",
+        ),
     ),
+    default=default_claim,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    rules=_rules,
+    transition=_transition,
+    warnings=_warnings,
 )

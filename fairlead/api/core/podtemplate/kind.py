@@ -13,10 +13,8 @@ from fairlead.api.core.pod.template import (
     pod_warnings,
     template_errors,
 )
-from fairlead.api.core.podtemplate import POD_TEMPLATE
 from fairlead.api.meta.columns import NAME, or_none, render_labels
 from fairlead.api.meta.types import Object
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -38,31 +36,28 @@ def _rules(found: PodTemplate) -> Iterator[FieldError]:
     yield from template_errors(found.template, "template")
 
 
-define(
-    POD_TEMPLATE,
-    Strategy(
-        type=PodTemplate,
-        changes_generation=lambda old, new: old.template != new.template,
-        columns=(
-            NAME,
-            Column(
-                "Containers",
-                lambda found, _: container_names(found.template.spec.containers),
-                doc="Names of the containers in the pod template.",
-            ),
-            Column(
-                "Images",
-                lambda found, _: container_images(found.template.spec.containers),
-                doc="Images of the containers in the pod template.",
-            ),
-            Column(
-                "Pod Labels",
-                lambda found, _: or_none(render_labels(found.template.metadata.labels)),
-                doc="Labels of pods that are created from the template.",
-            ),
+STRATEGY: Strategy[PodTemplate] = Strategy(
+    type=PodTemplate,
+    changes_generation=lambda old, new: old.template != new.template,
+    columns=(
+        NAME,
+        Column(
+            "Containers",
+            lambda found, _: container_names(found.template.spec.containers),
+            doc="Names of the containers in the pod template.",
         ),
-        default=_default,
-        rules=_rules,
-        warnings=lambda found: pod_warnings(found.metadata, found.template.spec, "template."),
+        Column(
+            "Images",
+            lambda found, _: container_images(found.template.spec.containers),
+            doc="Images of the containers in the pod template.",
+        ),
+        Column(
+            "Pod Labels",
+            lambda found, _: or_none(render_labels(found.template.metadata.labels)),
+            doc="Labels of pods that are created from the template.",
+        ),
     ),
+    default=_default,
+    rules=_rules,
+    warnings=lambda found: pod_warnings(found.metadata, found.template.spec, "template."),
 )

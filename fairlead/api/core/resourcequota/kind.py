@@ -10,12 +10,10 @@ import msgspec
 
 from fairlead.api.core.amounts import Amount, canonicalize, value
 from fairlead.api.core.resourcenames import amount_errors, is_of_quota, is_whole, quota_name_errors
-from fairlead.api.core.resourcequota import RESOURCE_QUOTA
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object, Record, Resources
 from fairlead.base.instant import Instant
 from fairlead.machinery.kinds.checks import IMMUTABLE_TEXT
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, invalid, required
 
@@ -223,20 +221,17 @@ def _limit(quota: ResourceQuota, _: Instant) -> str:
     return _use(quota, limits=True)
 
 
-define(
-    RESOURCE_QUOTA,
-    Strategy(
-        type=ResourceQuota,
-        columns=(
-            NAME,
-            Column("Request", _request, doc="Use and limit of each counted or requested resource of the namespace."),
-            Column("Limit", _limit, doc="Use and limit of the resources that limits of containers count towards."),
-            AGE,
-        ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
-        transition=_transition,
-        warnings=_warnings,
+STRATEGY: Strategy[ResourceQuota] = Strategy(
+    type=ResourceQuota,
+    columns=(
+        NAME,
+        Column("Request", _request, doc="Use and limit of each counted or requested resource of the namespace."),
+        Column("Limit", _limit, doc="Use and limit of the resources that limits of containers count towards."),
+        AGE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    transition=_transition,
+    warnings=_warnings,
 )

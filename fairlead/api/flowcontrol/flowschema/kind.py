@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.flowcontrol.bootstrap import MANDATORY, flow_schemas
-from fairlead.api.flowcontrol.flowschema import FLOW_SCHEMA
 from fairlead.api.flowcontrol.flowschema.rules import condition_errors, fixed_errors, spec_errors
 from fairlead.api.flowcontrol.flowschema.types import FlowSchema, FlowSchemaStatus
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 from fairlead.machinery.values.status import FieldError
 
@@ -43,28 +41,25 @@ def _dangling(flow_schema: FlowSchema, _: Instant) -> str:
     return next((c.status for c in flow_schema.status.conditions if c.type == "Dangling"), "?")
 
 
-define(
-    FLOW_SCHEMA,
-    Strategy(
-        type=FlowSchema,
-        columns=(
-            NAME,
-            Column(
-                "PriorityLevel",
-                lambda found, _: found.spec.priorityLevelConfiguration.name,
-                doc="Name of the priority level of the requests.",
-            ),
-            Column(
-                "MatchingPrecedence",
-                lambda found, _: found.spec.matchingPrecedence,
-                doc="Order of the schema; of those that match, the lowest counts.",
-            ),
-            Column("DistinguisherMethod", _method, doc="Property that divides the requests into flows."),
-            AGE,
-            Column("MissingPL", _dangling, doc="True if the priority level does not exist."),
+STRATEGY: Strategy[FlowSchema] = Strategy(
+    type=FlowSchema,
+    columns=(
+        NAME,
+        Column(
+            "PriorityLevel",
+            lambda found, _: found.spec.priorityLevelConfiguration.name,
+            doc="Name of the priority level of the requests.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
+        Column(
+            "MatchingPrecedence",
+            lambda found, _: found.spec.matchingPrecedence,
+            doc="Order of the schema; of those that match, the lowest counts.",
+        ),
+        Column("DistinguisherMethod", _method, doc="Property that divides the requests into flows."),
+        AGE,
+        Column("MissingPL", _dangling, doc="True if the priority level does not exist."),
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
 )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import msgspec
 
 from fairlead.api.flowcontrol.bootstrap import MANDATORY, priority_levels
-from fairlead.api.flowcontrol.prioritylevelconfiguration import PRIORITY_LEVEL_CONFIGURATION
 from fairlead.api.flowcontrol.prioritylevelconfiguration.types import (
     LimitedPriorityLevelConfiguration,
     LimitResponse,
@@ -19,7 +18,6 @@ from fairlead.api.flowcontrol.prioritylevelconfiguration.types import (
 )
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import CellValue, Column, Strategy
 from fairlead.machinery.values import names
@@ -166,27 +164,22 @@ def _queuing(level: PriorityLevelConfiguration, name: str) -> CellValue:
     return getattr(queuing, name) if queuing is not None else NONE
 
 
-define(
-    PRIORITY_LEVEL_CONFIGURATION,
-    Strategy(
-        type=PriorityLevelConfiguration,
-        columns=(
-            NAME,
-            Column("Type", lambda found, _: found.spec.type, doc="Type of the level: Exempt or Limited."),
-            Column("NominalConcurrencyShares", _shares, doc="Share of the server's capacity in relation to others."),
-            Column("Queues", lambda found, _: _queuing(found, "queues"), doc="Number of queues of the level."),
-            Column(
-                "HandSize", lambda found, _: _queuing(found, "handSize"), doc="Number of queues that a flow can use."
-            ),
-            Column(
-                "QueueLengthLimit",
-                lambda found, _: _queuing(found, "queueLengthLimit"),
-                doc="Greatest number of requests that wait in one queue.",
-            ),
-            AGE,
+STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
+    type=PriorityLevelConfiguration,
+    columns=(
+        NAME,
+        Column("Type", lambda found, _: found.spec.type, doc="Type of the level: Exempt or Limited."),
+        Column("NominalConcurrencyShares", _shares, doc="Share of the server's capacity in relation to others."),
+        Column("Queues", lambda found, _: _queuing(found, "queues"), doc="Number of queues of the level."),
+        Column("HandSize", lambda found, _: _queuing(found, "handSize"), doc="Number of queues that a flow can use."),
+        Column(
+            "QueueLengthLimit",
+            lambda found, _: _queuing(found, "queueLengthLimit"),
+            doc="Greatest number of requests that wait in one queue.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
+        AGE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
 )

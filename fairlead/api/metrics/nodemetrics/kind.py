@@ -7,8 +7,6 @@ import msgspec
 from fairlead.api.meta.columns import NAME
 from fairlead.api.meta.types import Object, Resources, Time
 from fairlead.api.metrics.columns import usage_columns
-from fairlead.api.metrics.nodemetrics import NODE_METRICS
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Format, Strategy
 
 
@@ -24,7 +22,6 @@ class NodeMetrics(Object):
     ] = msgspec.field(default_factory=dict[str, str | int | float])
 
 
-define(
-    NODE_METRICS,
-    Strategy(type=NodeMetrics, columns=(NAME, *usage_columns(lambda found: [found.usage]))),
+STRATEGY: Strategy[NodeMetrics] = Strategy(
+    type=NodeMetrics, columns=(NAME, *usage_columns(lambda found: [found.usage]))
 )

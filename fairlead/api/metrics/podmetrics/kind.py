@@ -7,8 +7,6 @@ import msgspec
 from fairlead.api.meta.columns import NAME
 from fairlead.api.meta.types import Object, Record, Resources, Time, empty_list
 from fairlead.api.metrics.columns import usage_columns
-from fairlead.api.metrics.podmetrics import POD_METRICS
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Doc, Format, Strategy
 
 
@@ -33,10 +31,7 @@ class PodMetrics(Object):
     ] = msgspec.field(default_factory=empty_list)
 
 
-define(
-    POD_METRICS,
-    Strategy(
-        type=PodMetrics,
-        columns=(NAME, *usage_columns(lambda found: [one.usage for one in found.containers])),
-    ),
+STRATEGY: Strategy[PodMetrics] = Strategy(
+    type=PodMetrics,
+    columns=(NAME, *usage_columns(lambda found: [one.usage for one in found.containers])),
 )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fairlead.api.meta.columns import AGE, NAME, NONE
-from fairlead.api.networking.ingress import INGRESS
 from fairlead.api.networking.ingress.rules import ingress_errors, ingress_warnings, new_ingress_errors
 from fairlead.api.networking.ingress.types import Ingress, IngressStatus
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 
-__all__ = ["INGRESS", "Ingress", "IngressStatus"]
+__all__ = ["Ingress", "IngressStatus"]
 
 _HOSTS_SHOWN = 3
 
@@ -42,25 +40,22 @@ def _joined(texts: Iterable[str]) -> str:
     return ",".join(sorted({text for text in texts if text}))
 
 
-define(
-    INGRESS,
-    Strategy(
-        type=Ingress,
-        columns=(
-            NAME,
-            Column("Class", _class, doc="Name of the IngressClass that the ingress belongs to."),
-            Column("Hosts", _hosts, doc="Host names that the rules match; * if a rule matches all."),
-            Column("Address", _address, doc="Addresses under which the ingress is reachable."),
-            Column(
-                "Ports",
-                lambda ingress, _: "80, 443" if ingress.spec.tls else "80",
-                doc="Ports on which the ingress listens.",
-            ),
-            AGE,
+STRATEGY: Strategy[Ingress] = Strategy(
+    type=Ingress,
+    columns=(
+        NAME,
+        Column("Class", _class, doc="Name of the IngressClass that the ingress belongs to."),
+        Column("Hosts", _hosts, doc="Host names that the rules match; * if a rule matches all."),
+        Column("Address", _address, doc="Addresses under which the ingress is reachable."),
+        Column(
+            "Ports",
+            lambda ingress, _: "80, 443" if ingress.spec.tls else "80",
+            doc="Ports on which the ingress listens.",
         ),
-        prepare_create=_prepare_create,
-        rules=ingress_errors,
-        create_rules=new_ingress_errors,
-        warnings=ingress_warnings,
+        AGE,
     ),
+    prepare_create=_prepare_create,
+    rules=ingress_errors,
+    create_rules=new_ingress_errors,
+    warnings=ingress_warnings,
 )

@@ -7,9 +7,7 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME, NONE
 from fairlead.api.meta.types import Object, Record
-from fairlead.api.networking.ingressclass import INGRESS_CLASS
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Immutable, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
@@ -118,21 +116,18 @@ def _parameters(ingress_class: IngressClass, _: Instant) -> str:
     return f"{kind}/{ref.name}"
 
 
-define(
-    INGRESS_CLASS,
-    Strategy(
-        type=IngressClass,
-        columns=(
-            NAME,
-            Column(
-                "Controller",
-                lambda found, _: found.spec.controller,
-                doc="Name of the controller that serves the class.",
-            ),
-            Column("Parameters", _parameters, doc="Object that holds settings for the controller."),
-            AGE,
+STRATEGY: Strategy[IngressClass] = Strategy(
+    type=IngressClass,
+    columns=(
+        NAME,
+        Column(
+            "Controller",
+            lambda found, _: found.spec.controller,
+            doc="Name of the controller that serves the class.",
         ),
-        default=_default,
-        rules=_rules,
+        Column("Parameters", _parameters, doc="Object that holds settings for the controller."),
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
 )

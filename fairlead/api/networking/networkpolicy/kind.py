@@ -9,8 +9,6 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME, or_none, render_selector
 from fairlead.api.meta.rules import label_selector, port_number
 from fairlead.api.meta.types import Int32, IntOrString, LabelSelector, Object, Record, Strings
-from fairlead.api.networking.networkpolicy import NETWORK_POLICY
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
@@ -212,20 +210,17 @@ def _block_errors(block: IPBlock, path: str) -> Iterator[FieldError]:
             yield invalid(where, cidr, "must be a strict subset of `cidr`")
 
 
-define(
-    NETWORK_POLICY,
-    Strategy(
-        type=NetworkPolicy,
-        columns=(
-            NAME,
-            Column(
-                "Pod-Selector",
-                lambda policy, _: or_none(render_selector(policy.spec.podSelector)),
-                doc="Label selector of the pods that the policy applies to.",
-            ),
-            AGE,
+STRATEGY: Strategy[NetworkPolicy] = Strategy(
+    type=NetworkPolicy,
+    columns=(
+        NAME,
+        Column(
+            "Pod-Selector",
+            lambda policy, _: or_none(render_selector(policy.spec.podSelector)),
+            doc="Label selector of the pods that the policy applies to.",
         ),
-        default=_default,
-        rules=_rules,
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
 )

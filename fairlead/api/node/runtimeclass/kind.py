@@ -13,8 +13,6 @@ from fairlead.api.core.pod.placement.affinity_rules import toleration_errors
 from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Labels, Object, Record, Resources
-from fairlead.api.node.runtimeclass import RUNTIME_CLASS
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, Required, Strategy
 from fairlead.machinery.kinds.metadata import check_labels
@@ -88,20 +86,17 @@ def _warnings(runtime_class: RuntimeClass) -> Iterator[str]:
             yield f"scheduling.nodeSelector: {text}"
 
 
-define(
-    RUNTIME_CLASS,
-    Strategy(
-        type=RuntimeClass,
-        created_by_update=True,
-        unconditional_update=False,
-        qualified_finalizers=False,
-        columns=(
-            NAME,
-            Column("Handler", lambda found, _: found.handler, doc="Name of the runtime's configuration on the nodes."),
-            AGE,
-        ),
-        default=_default,
-        rules=_rules,
-        warnings=_warnings,
+STRATEGY: Strategy[RuntimeClass] = Strategy(
+    type=RuntimeClass,
+    created_by_update=True,
+    unconditional_update=False,
+    qualified_finalizers=False,
+    columns=(
+        NAME,
+        Column("Handler", lambda found, _: found.handler, doc="Name of the runtime's configuration on the nodes."),
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
+    warnings=_warnings,
 )

@@ -12,9 +12,7 @@ from fairlead.api.meta.amounts import amount_errors, whole_errors
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import label_selector, not_negative
 from fairlead.api.meta.types import BY_TYPE, Condition, Int32, Int64, IntOrString, LabelSelector, Object, Record, Time
-from fairlead.api.policy.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Strategy
 from fairlead.machinery.values.status import FieldError, invalid, not_supported
@@ -119,24 +117,21 @@ def _maximum(budget: PodDisruptionBudget, _: Instant) -> str:
     return _shown(budget.spec.maxUnavailable)
 
 
-define(
-    POD_DISRUPTION_BUDGET,
-    Strategy(
-        type=PodDisruptionBudget,
-        unconditional_update=False,
-        columns=(
-            NAME,
-            Column("Min Available", _minimum, doc="Smallest number of pods that must stay available."),
-            Column("Max Unavailable", _maximum, doc="Greatest number of pods that may be unavailable."),
-            Column(
-                "Allowed Disruptions",
-                lambda budget, _: budget.status.disruptionsAllowed,
-                type="integer",
-                doc="Number of pods that may be evicted at present.",
-            ),
-            AGE,
+STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
+    type=PodDisruptionBudget,
+    unconditional_update=False,
+    columns=(
+        NAME,
+        Column("Min Available", _minimum, doc="Smallest number of pods that must stay available."),
+        Column("Max Unavailable", _maximum, doc="Greatest number of pods that may be unavailable."),
+        Column(
+            "Allowed Disruptions",
+            lambda budget, _: budget.status.disruptionsAllowed,
+            type="integer",
+            doc="Number of pods that may be evicted at present.",
         ),
-        prepare_create=_prepare_create,
-        rules=_rules,
+        AGE,
     ),
+    prepare_create=_prepare_create,
+    rules=_rules,
 )

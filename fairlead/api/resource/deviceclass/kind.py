@@ -7,11 +7,9 @@ import msgspec
 
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object, Record
-from fairlead.api.resource.deviceclass import DEVICE_CLASS
 from fairlead.api.resource.devices.lists import each
 from fairlead.api.resource.devices.rules import opaque_errors, selector_errors
 from fairlead.api.resource.devices.types import DeviceSelector, OpaqueDeviceConfiguration
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Doc, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, invalid
@@ -64,11 +62,8 @@ def _rules(found: DeviceClass) -> Iterator[FieldError]:
         yield invalid("spec.extendedResourceName", name, "must be a valid extended resource name")
 
 
-define(
-    DEVICE_CLASS,
-    Strategy(
-        type=DeviceClass,
-        columns=(NAME, AGE),
-        rules=_rules,
-    ),
+STRATEGY: Strategy[DeviceClass] = Strategy(
+    type=DeviceClass,
+    columns=(NAME, AGE),
+    rules=_rules,
 )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from fairlead.api.core.amounts import canonicalize
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.resource.devices.rules import default_claim
-from fairlead.api.resource.resourceclaim import RESOURCE_CLAIM
 from fairlead.api.resource.resourceclaim.rules import claim_changes, claim_rules, drop_freed_devices
 from fairlead.api.resource.resourceclaim.types import ResourceClaim, ResourceClaimStatus
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 
 
@@ -38,15 +36,12 @@ def _state(claim: ResourceClaim, _: Instant) -> str:
     return ",".join(states)
 
 
-define(
-    RESOURCE_CLAIM,
-    Strategy(
-        type=ResourceClaim,
-        columns=(NAME, Column("State", _state, doc="State of the claim, such as pending or allocated,reserved."), AGE),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_status=drop_freed_devices,
-        rules=claim_rules,
-        transition=claim_changes,
-    ),
+STRATEGY: Strategy[ResourceClaim] = Strategy(
+    type=ResourceClaim,
+    columns=(NAME, Column("State", _state, doc="State of the claim, such as pending or allocated,reserved."), AGE),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_status=drop_freed_devices,
+    rules=claim_rules,
+    transition=claim_changes,
 )

@@ -10,8 +10,6 @@ from fairlead.api.meta.rules import unchanged
 from fairlead.api.meta.types import Object, ObjectMeta, Record
 from fairlead.api.resource.devices.rules import claim_errors, default_claim
 from fairlead.api.resource.devices.types import ResourceClaimSpec
-from fairlead.api.resource.resourceclaimtemplate import RESOURCE_CLAIM_TEMPLATE
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Strategy
 from fairlead.machinery.kinds.metadata import check_annotations, check_labels
 from fairlead.machinery.values.status import FieldError
@@ -52,13 +50,10 @@ def _transition(old: ResourceClaimTemplate, new: ResourceClaimTemplate) -> Itera
     yield from unchanged(old.spec, new.spec, "spec")
 
 
-define(
-    RESOURCE_CLAIM_TEMPLATE,
-    Strategy(
-        type=ResourceClaimTemplate,
-        columns=(NAME, AGE),
-        default=_default,
-        rules=_rules,
-        transition=_transition,
-    ),
+STRATEGY: Strategy[ResourceClaimTemplate] = Strategy(
+    type=ResourceClaimTemplate,
+    columns=(NAME, AGE),
+    default=_default,
+    rules=_rules,
+    transition=_transition,
 )

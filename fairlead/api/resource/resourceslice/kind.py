@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from fairlead.api.core.amounts import canonical_text
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.api.resource.resourceslice import RESOURCE_SLICE
 from fairlead.api.resource.resourceslice.rules import slice_changes, slice_errors, slice_warnings
 from fairlead.api.resource.resourceslice.types import Device, DeviceCapacity, ResourceSlice
 from fairlead.base.instant import Instant, render_time
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Strategy
 
 
@@ -56,27 +54,24 @@ def _remove_disabled(device: Device) -> None:
         attribute.ints = attribute.bools = attribute.strings = attribute.versions = None
 
 
-define(
-    RESOURCE_SLICE,
-    Strategy(
-        type=ResourceSlice,
-        columns=(
-            NAME,
-            Column("Node", lambda found, _: found.spec.nodeName or "", doc="Name of the node that has the devices."),
-            Column("Driver", lambda found, _: found.spec.driver, doc="Name of the driver of the devices."),
-            Column("Pool", lambda found, _: found.spec.pool.name, doc="Name of the pool that the slice belongs to."),
-            AGE,
-        ),
-        fields={
-            "spec.nodeName": lambda found: found.spec.nodeName or "",
-            "spec.driver": lambda found: found.spec.driver,
-        },
-        default=_default,
-        default_times=_set_times,
-        prepare_create=_without_disabled,
-        prepare_update=lambda _, new: _without_disabled(new),
-        rules=slice_errors,
-        transition=slice_changes,
-        warnings=slice_warnings,
+STRATEGY: Strategy[ResourceSlice] = Strategy(
+    type=ResourceSlice,
+    columns=(
+        NAME,
+        Column("Node", lambda found, _: found.spec.nodeName or "", doc="Name of the node that has the devices."),
+        Column("Driver", lambda found, _: found.spec.driver, doc="Name of the driver of the devices."),
+        Column("Pool", lambda found, _: found.spec.pool.name, doc="Name of the pool that the slice belongs to."),
+        AGE,
     ),
+    fields={
+        "spec.nodeName": lambda found: found.spec.nodeName or "",
+        "spec.driver": lambda found: found.spec.driver,
+    },
+    default=_default,
+    default_times=_set_times,
+    prepare_create=_without_disabled,
+    prepare_update=lambda _, new: _without_disabled(new),
+    rules=slice_errors,
+    transition=slice_changes,
+    warnings=slice_warnings,
 )

@@ -8,9 +8,7 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME, NONE, UNSET
 from fairlead.api.meta.rules import unchanged
 from fairlead.api.meta.types import Int64, Object, Record
-from fairlead.api.storage.csidriver import CSI_DRIVER
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, SetList, Strategy
 from fairlead.machinery.values.status import FieldError, duplicate, invalid, not_supported
 
@@ -181,49 +179,46 @@ def _audiences(driver: CSIDriver, _: Instant) -> str:
     return ",".join(request.audience for request in driver.spec.tokenRequests) if driver.spec.tokenRequests else UNSET
 
 
-define(
-    CSI_DRIVER,
-    Strategy(
-        type=CSIDriver,
-        unconditional_update=False,
-        columns=(
-            NAME,
-            Column(
-                "AttachRequired",
-                lambda driver, _: driver.spec.attachRequired is not False,
-                type="boolean",
-                doc="True if volumes must be attached before they are mounted.",
-            ),
-            Column(
-                "PodInfoOnMount",
-                lambda driver, _: bool(driver.spec.podInfoOnMount),
-                type="boolean",
-                doc="True if the driver wants to know the pod of a mount.",
-            ),
-            Column(
-                "StorageCapacity",
-                lambda driver, _: bool(driver.spec.storageCapacity),
-                type="boolean",
-                doc="True if the scheduler considers the driver's reported capacity.",
-            ),
-            Column("TokenRequests", _audiences, doc="Audiences of the tokens that the driver is given."),
-            Column(
-                "RequiresRepublish",
-                lambda driver, _: bool(driver.spec.requiresRepublish),
-                doc="True if the driver is called periodically for mounted volumes.",
-            ),
-            Column(
-                "Modes",
-                lambda driver, _: ",".join(driver.spec.volumeLifecycleModes) or NONE,
-                doc="Kinds of volumes that the driver supports.",
-            ),
-            AGE,
+STRATEGY: Strategy[CSIDriver] = Strategy(
+    type=CSIDriver,
+    unconditional_update=False,
+    columns=(
+        NAME,
+        Column(
+            "AttachRequired",
+            lambda driver, _: driver.spec.attachRequired is not False,
+            type="boolean",
+            doc="True if volumes must be attached before they are mounted.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        rules=_rules,
-        transition=_transition,
-        warnings=_warnings,
+        Column(
+            "PodInfoOnMount",
+            lambda driver, _: bool(driver.spec.podInfoOnMount),
+            type="boolean",
+            doc="True if the driver wants to know the pod of a mount.",
+        ),
+        Column(
+            "StorageCapacity",
+            lambda driver, _: bool(driver.spec.storageCapacity),
+            type="boolean",
+            doc="True if the scheduler considers the driver's reported capacity.",
+        ),
+        Column("TokenRequests", _audiences, doc="Audiences of the tokens that the driver is given."),
+        Column(
+            "RequiresRepublish",
+            lambda driver, _: bool(driver.spec.requiresRepublish),
+            doc="True if the driver is called periodically for mounted volumes.",
+        ),
+        Column(
+            "Modes",
+            lambda driver, _: ",".join(driver.spec.volumeLifecycleModes) or NONE,
+            doc="Kinds of volumes that the driver supports.",
+        ),
+        AGE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    rules=_rules,
+    transition=_transition,
+    warnings=_warnings,
 )

@@ -8,9 +8,7 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import not_negative, unchanged
 from fairlead.api.meta.types import BY_NAME, Int32, Object, Record, Strings, empty_list
-from fairlead.api.storage.csinode import CSI_NODE
 from fairlead.api.storage.names import driver_name_errors
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Required, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, duplicate, invalid, required
@@ -99,22 +97,19 @@ def _transition(old: CSINode, new: CSINode) -> Iterator[FieldError]:
                 yield from unchanged(same, msgspec.structs.replace(after, allocatable=None), "spec.drivers")
 
 
-define(
-    CSI_NODE,
-    Strategy(
-        type=CSINode,
-        unconditional_update=False,
-        columns=(
-            NAME,
-            Column(
-                "Drivers",
-                lambda node, _: len(node.spec.drivers),
-                type="integer",
-                doc="Number of CSI drivers that are installed on the node.",
-            ),
-            AGE,
+STRATEGY: Strategy[CSINode] = Strategy(
+    type=CSINode,
+    unconditional_update=False,
+    columns=(
+        NAME,
+        Column(
+            "Drivers",
+            lambda node, _: len(node.spec.drivers),
+            type="integer",
+            doc="Number of CSI drivers that are installed on the node.",
         ),
-        rules=_rules,
-        transition=_transition,
+        AGE,
     ),
+    rules=_rules,
+    transition=_transition,
 )

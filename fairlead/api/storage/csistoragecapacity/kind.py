@@ -10,8 +10,6 @@ from fairlead.api.core.topology.types import OLD_NODE_LABELS
 from fairlead.api.meta.columns import CREATED_AT, NAME
 from fairlead.api.meta.rules import NOT_NEGATIVE, label_selector
 from fairlead.api.meta.types import LabelSelector, Object, Quantity
-from fairlead.api.storage.csistoragecapacity import CSI_STORAGE_CAPACITY
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Doc, Immutable, Strategy
 from fairlead.machinery.values import names, quantity
 from fairlead.machinery.values.status import FieldError, invalid
@@ -67,14 +65,11 @@ def _warnings(capacity: CSIStorageCapacity) -> Iterator[str]:
             yield f"nodeTopology.matchLabels.{label}: {text}"
 
 
-define(
-    CSI_STORAGE_CAPACITY,
-    Strategy(
-        type=CSIStorageCapacity,
-        unconditional_update=False,
-        columns=(NAME, CREATED_AT),
-        default=_default,
-        rules=_rules,
-        warnings=_warnings,
-    ),
+STRATEGY: Strategy[CSIStorageCapacity] = Strategy(
+    type=CSIStorageCapacity,
+    unconditional_update=False,
+    columns=(NAME, CREATED_AT),
+    default=_default,
+    rules=_rules,
+    warnings=_warnings,
 )

@@ -9,9 +9,7 @@ from fairlead.api.core.topology.types import OLD_NODE_LABELS, TopologySelectorTe
 from fairlead.api.meta.columns import AGE
 from fairlead.api.meta.types import Object, Strings
 from fairlead.api.storage.names import parameter_errors, provisioner_errors
-from fairlead.api.storage.storageclass import STORAGE_CLASS
 from fairlead.base.instant import Instant
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Atomic, Column, Doc, Immutable, OneOf, Required, Strategy
 from fairlead.machinery.values.status import FieldError, not_supported
 
@@ -96,36 +94,33 @@ def _name(storage_class: StorageClass, _: Instant) -> str:
     return storage_class.metadata.name + (" (default)" if is_default(storage_class) else "")
 
 
-define(
-    STORAGE_CLASS,
-    Strategy(
-        type=StorageClass,
-        columns=(
-            Column("Name", _name, format="name", doc="Name of the class, marked if the class is the default."),
-            Column(
-                "Provisioner",
-                lambda found, _: found.provisioner,
-                doc="Name of the driver that makes volumes of the class.",
-            ),
-            Column(
-                "ReclaimPolicy",
-                lambda found, _: found.reclaimPolicy or "Delete",
-                doc="Fate of a volume after its claim is deleted.",
-            ),
-            Column(
-                "VolumeBindingMode",
-                lambda found, _: found.volumeBindingMode or "Immediate",
-                doc="Time at which a claim of the class gets its volume.",
-            ),
-            Column(
-                "AllowVolumeExpansion",
-                lambda found, _: bool(found.allowVolumeExpansion),
-                doc="True if claims of the class may be enlarged.",
-            ),
-            AGE,
+STRATEGY: Strategy[StorageClass] = Strategy(
+    type=StorageClass,
+    columns=(
+        Column("Name", _name, format="name", doc="Name of the class, marked if the class is the default."),
+        Column(
+            "Provisioner",
+            lambda found, _: found.provisioner,
+            doc="Name of the driver that makes volumes of the class.",
         ),
-        default=_default,
-        rules=_rules,
-        warnings=_warnings,
+        Column(
+            "ReclaimPolicy",
+            lambda found, _: found.reclaimPolicy or "Delete",
+            doc="Fate of a volume after its claim is deleted.",
+        ),
+        Column(
+            "VolumeBindingMode",
+            lambda found, _: found.volumeBindingMode or "Immediate",
+            doc="Time at which a claim of the class gets its volume.",
+        ),
+        Column(
+            "AllowVolumeExpansion",
+            lambda found, _: bool(found.allowVolumeExpansion),
+            doc="True if claims of the class may be enlarged.",
+        ),
+        AGE,
     ),
+    default=_default,
+    rules=_rules,
+    warnings=_warnings,
 )

@@ -10,9 +10,7 @@ from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import unchanged
 from fairlead.api.meta.types import Int32, Object, Record, Time
 from fairlead.api.storage.names import driver_name_errors, too_long
-from fairlead.api.storage.volumeattachment import VOLUME_ATTACHMENT
 from fairlead.api.storage.volumeattachment.inline import inline_errors
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Required, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, required
@@ -129,40 +127,37 @@ def _transition(old: VolumeAttachment, new: VolumeAttachment) -> Iterator[FieldE
     yield from unchanged(old.spec, new.spec, "spec")
 
 
-define(
-    VOLUME_ATTACHMENT,
-    Strategy(
-        type=VolumeAttachment,
-        unconditional_update=False,
-        columns=(
-            NAME,
-            Column(
-                "Attacher",
-                lambda found, _: found.spec.attacher,
-                format="name",
-                doc="Name of the CSI driver that is to attach the volume.",
-            ),
-            Column(
-                "PV",
-                lambda found, _: found.spec.source.persistentVolumeName or "",
-                doc="Name of the PersistentVolume that is to be attached.",
-            ),
-            Column(
-                "Node",
-                lambda found, _: found.spec.nodeName,
-                doc="Name of the node that the volume is to be attached to.",
-            ),
-            Column(
-                "Attached",
-                lambda found, _: found.status.attached,
-                type="boolean",
-                doc="State of the attachment: true if the volume is attached.",
-            ),
-            AGE,
+STRATEGY: Strategy[VolumeAttachment] = Strategy(
+    type=VolumeAttachment,
+    unconditional_update=False,
+    columns=(
+        NAME,
+        Column(
+            "Attacher",
+            lambda found, _: found.spec.attacher,
+            format="name",
+            doc="Name of the CSI driver that is to attach the volume.",
         ),
-        default=_default,
-        prepare_create=_prepare_create,
-        rules=_rules,
-        transition=_transition,
+        Column(
+            "PV",
+            lambda found, _: found.spec.source.persistentVolumeName or "",
+            doc="Name of the PersistentVolume that is to be attached.",
+        ),
+        Column(
+            "Node",
+            lambda found, _: found.spec.nodeName,
+            doc="Name of the node that the volume is to be attached to.",
+        ),
+        Column(
+            "Attached",
+            lambda found, _: found.status.attached,
+            type="boolean",
+            doc="State of the attachment: true if the volume is attached.",
+        ),
+        AGE,
     ),
+    default=_default,
+    prepare_create=_prepare_create,
+    rules=_rules,
+    transition=_transition,
 )

@@ -8,8 +8,6 @@ import msgspec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.types import Object
 from fairlead.api.storage.names import parameter_errors, provisioner_errors
-from fairlead.api.storage.volumeattributesclass import VOLUME_ATTRIBUTES_CLASS
-from fairlead.machinery.kinds.declared import define
 from fairlead.machinery.kinds.kind import Column, Doc, Required, Strategy
 from fairlead.machinery.values.status import FieldError, forbidden
 
@@ -37,20 +35,17 @@ def _transition(old: VolumeAttributesClass, new: VolumeAttributesClass) -> Itera
         yield forbidden("parameters", "updates to parameters are forbidden.")
 
 
-define(
-    VOLUME_ATTRIBUTES_CLASS,
-    Strategy(
-        type=VolumeAttributesClass,
-        columns=(
-            NAME,
-            Column(
-                "DriverName",
-                lambda found, _: found.driverName,
-                doc="Name of the CSI driver that understands the parameters.",
-            ),
-            AGE,
+STRATEGY: Strategy[VolumeAttributesClass] = Strategy(
+    type=VolumeAttributesClass,
+    columns=(
+        NAME,
+        Column(
+            "DriverName",
+            lambda found, _: found.driverName,
+            doc="Name of the CSI driver that understands the parameters.",
         ),
-        rules=_rules,
-        transition=_transition,
+        AGE,
     ),
+    rules=_rules,
+    transition=_transition,
 )
