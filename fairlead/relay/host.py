@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairlead.relay.egress.policy import EgressPolicy
+    from fairlead.relay.egresspolicy import EgressPolicy
 
 LOOPBACK = "127.0.0.1"
 MAX_REQUEST = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fairlead.api.core.persistentvolume.kind import PersistentVolume
+from fairlead.api.core.persistentvolume.types import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.storage.storageclass.kind import StorageClass

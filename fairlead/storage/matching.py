@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from fairlead.api.core.accessmodes import CLASS_ANNOTATION
 from fairlead.api.core.amounts import value
-from fairlead.api.core.persistentvolume.kind import PersistentVolume
+from fairlead.api.core.persistentvolume.types import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.machinery.values.selectors import from_label_selector
 

@@ -94,7 +94,7 @@ def test_a_kind_that_a_new_cluster_does_not_use_is_declared_and_not_imported_at_
     assert not loaded, "declare them in their folder's __init__.py (CONTRIBUTING.md, To add a kind)"
 
 
-def annotations() -> Iterator[tuple[Kind[Any], str]]:
+def declared_types() -> Iterator[tuple[Kind[Any], str]]:
     """Yields the declared kinds with the type that their declaration names: the type checker cannot compare the two."""
     for path in sorted(ROOT.rglob("__init__.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -103,7 +103,7 @@ def annotations() -> Iterator[tuple[Kind[Any], str]]:
                 yield getattr(module, ast.unparse(node.target)), ast.unparse(node.annotation)[5:-1]
 
 
-@pytest.mark.parametrize(("kind", "type"), list(annotations()), ids=lambda value: getattr(value, "kind", ""))
+@pytest.mark.parametrize(("kind", "type"), list(declared_types()), ids=lambda value: getattr(value, "kind", ""))
 def test_a_kind_is_declared_with_the_type_of_its_strategy(kind: Kind[Any], type: str) -> None:
     assert kind.type.__name__ == type
 

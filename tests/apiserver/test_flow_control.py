@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.flowcontrol.bootstrap import AUTO_UPDATE, MANDATORY, flow_schemas, priority_levels
+from fairlead.api.flowcontrol.autoupdate import AUTO_UPDATE, MANDATORY
+from fairlead.api.flowcontrol.flowschema.bootstrap import flow_schemas
+from fairlead.api.flowcontrol.prioritylevelconfiguration.bootstrap import priority_levels
 
 from .harness import MERGE, Api, Tree, story
 from .test_storage_classes import causes, named, row

@@ -11,12 +11,12 @@ import pytest
 from fairlead.api.apiextensions.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from fairlead.api.apps.deployment.kind import DEPLOYMENT
 from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import (
+from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import MetricSpec
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import (
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerSpec,
     HorizontalPodAutoscalerStatus,
 )
-from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import MetricSpec
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import LabelSelector, LabelSelectorRequirement

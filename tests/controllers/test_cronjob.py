@@ -14,8 +14,8 @@ from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.cronjob.kind import CronJob, CronJobSpec, CronJobStatus
 from fairlead.api.batch.cronjob.schedule import parse_schedule
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.status import JobCondition, JobStatus
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.spec import (
     JobSpec,
     PodFailurePolicy,
@@ -20,6 +19,7 @@ from fairlead.api.batch.job.spec import (
     SuccessPolicyRule,
 )
 from fairlead.api.batch.job.status import UncountedTerminatedPods
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.pod.containers.containerstatus import ContainerState, ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod

@@ -14,9 +14,9 @@ import pytest
 from fairlead.base.log import SILENT
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.relay.copy import Pump
-from fairlead.relay.egress.policy import EgressPolicy, RefusedError, is_listed, parse_refused, render_refused
 from fairlead.relay.egress.rules import ranges_inside, routes, rules
 from fairlead.relay.egress.run import carry
+from fairlead.relay.egresspolicy import EgressPolicy, RefusedError, is_listed, parse_refused, render_refused
 from fairlead.relay.host import handle_request
 from fairlead.relay.listener import HostListener
 

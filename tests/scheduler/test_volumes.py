@@ -11,8 +11,8 @@ import msgspec
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume, VolumeNodeAffinity
 from fairlead.api.core.persistentvolume.sources import CSIPersistentVolumeSource
+from fairlead.api.core.persistentvolume.types import PersistentVolume, VolumeNodeAffinity
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import Pod

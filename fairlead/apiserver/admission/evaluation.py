@@ -13,7 +13,7 @@ from fairlead.api.core.namespace.kind import NAMESPACE
 from fairlead.apiserver.admission.bodies import Bodies, Tree
 from fairlead.apiserver.admission.matching import ResourceVersionKind, is_namespace
 from fairlead.apiserver.admission.plugin import Attributes
-from fairlead.apiserver.admission.webhooks.review import request_tree
+from fairlead.apiserver.admission.requesttree import request_tree
 from fairlead.apiserver.auth.authorization import Authorizer, Decision
 from fairlead.apiserver.model import User
 from fairlead.apiserver.requestinfo import RequestInfo

@@ -72,7 +72,9 @@ class FlowControl:
 
     async def sync_each(self) -> None:
         """Does what `sync` does for objects of any state. Raises StatusError."""
-        from fairlead.api.flowcontrol.bootstrap import flow_schemas, priority_levels  # needs the kinds' types
+        # These need the types of both kinds.
+        from fairlead.api.flowcontrol.flowschema.bootstrap import flow_schemas
+        from fairlead.api.flowcontrol.prioritylevelconfiguration.bootstrap import priority_levels
 
         for level in priority_levels():
             await self._ensure(self._levels, level)
@@ -83,7 +85,7 @@ class FlowControl:
 
     async def _ensure(self, resource: Resource, desired: Any) -> None:
         """Creates the object; or restores its spec, if the annotation says so, and the annotation."""
-        from fairlead.api.flowcontrol.bootstrap import restored
+        from fairlead.api.flowcontrol.restoring import restored
 
         name = desired.metadata.name
         entry = resource.cache.get(name)

@@ -77,7 +77,7 @@ def parse_lb_pool(text: str) -> str:
 def parse_egress_refuse(text: str) -> str:
     if text == "none":
         return ""
-    from fairlead.relay.egress.policy import parse_refused, render_refused
+    from fairlead.relay.egresspolicy import parse_refused, render_refused
 
     try:
         return render_refused(parse_refused(text))

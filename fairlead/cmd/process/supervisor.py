@@ -54,7 +54,7 @@ from fairlead.net import linux
 
 if TYPE_CHECKING:
     from fairlead.net.hostlink.plan import HostLink
-    from fairlead.relay.egress.policy import EgressPolicy
+    from fairlead.relay.egresspolicy import EgressPolicy
 
 IDLE_LIMIT_S, START_LIMIT_S = 60.0, 1800.0
 """Time limits of a start: without progress, and in total."""
@@ -359,7 +359,7 @@ class Supervisor:
     def _egress(self) -> EgressPolicy | None:
         if not self._config.egress:
             return None
-        from fairlead.relay.egress.policy import EgressPolicy, parse_refused
+        from fairlead.relay.egresspolicy import EgressPolicy, parse_refused
 
         return EgressPolicy(parse_refused(self._config.egress_refuse))
 

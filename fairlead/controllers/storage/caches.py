@@ -15,7 +15,7 @@ from fairlead.runtime.index import Index
 from fairlead.runtime.informer import Informer, InformerSet
 
 if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume
+    from fairlead.api.core.persistentvolume.types import PersistentVolume
     from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
     from fairlead.api.storage.storageclass.kind import StorageClass
 

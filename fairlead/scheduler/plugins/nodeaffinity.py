@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import Pod
+from fairlead.api.core.pod.nodeterms import matches_required, preferred_weight
 from fairlead.api.core.pod.placement.affinity import NodeSelectorTerm
-from fairlead.api.core.pod.placement.nodeterms import matches_required, preferred_weight
 from fairlead.scheduler.cache.nodeinfo import NodeInfo
 from fairlead.scheduler.cache.podinfo import PodInfo
 from fairlead.scheduler.cache.snapshot import Snapshot

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.nodeterms import matches_required
 from fairlead.api.core.pod.placement.affinity import TopologySpreadConstraint
-from fairlead.api.core.pod.placement.nodeterms import matches_required
 from fairlead.api.core.pod.placement.tolerations import untolerated
 from fairlead.api.core.topology.labels import HOSTNAME_LABEL, ZONE_LABEL
 from fairlead.base.dataclass import dataclass

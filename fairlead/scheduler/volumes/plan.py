@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume
+from fairlead.api.core.persistentvolume.types import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import Pod
-from fairlead.api.core.pod.placement.nodeterms import matches_term
+from fairlead.api.core.pod.nodeterms import matches_term
 from fairlead.api.core.topology.types import TopologySelectorTerm
 from fairlead.api.storage.storageclass import STORAGE_CLASS
 from fairlead.api.storage.storageclass.kind import StorageClass

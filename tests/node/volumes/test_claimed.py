@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume
+from fairlead.api.core.persistentvolume.types import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.containers.container import VolumeDevice

@@ -8,7 +8,7 @@ from fairlead.machinery.kinds.declared import declare
 from fairlead.machinery.kinds.kind import Identity, Kind
 
 if TYPE_CHECKING:
-    from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler
+    from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscaler
 
 HORIZONTAL_POD_AUTOSCALER: Kind[HorizontalPodAutoscaler] = declare(
     f"{__name__}.kind",

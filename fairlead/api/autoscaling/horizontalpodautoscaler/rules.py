@@ -6,7 +6,7 @@ Source of the rules and their texts: upstream's validation of autoscaling.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import (
     CrossVersionObjectReference,
@@ -14,18 +14,16 @@ from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import (
     MetricSpec,
     MetricTarget,
 )
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import (
+    HorizontalPodAutoscaler,
+    HorizontalPodAutoscalerSpec,
+    HPAScalingPolicy,
+    HPAScalingRules,
+)
 from fairlead.api.core.amounts import value
 from fairlead.api.core.resourcenames import amount_errors, container_name_errors
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
-
-if TYPE_CHECKING:
-    from fairlead.api.autoscaling.horizontalpodautoscaler.kind import (
-        HorizontalPodAutoscaler,
-        HorizontalPodAutoscalerSpec,
-        HPAScalingPolicy,
-        HPAScalingRules,
-    )
 
 SOURCES = {
     "ContainerResource": "containerResource",

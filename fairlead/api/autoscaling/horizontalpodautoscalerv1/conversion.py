@@ -11,16 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import (
-    DEFAULT_UTILIZATION,
-    HorizontalPodAutoscalerBehavior,
-    HorizontalPodAutoscalerCondition,
-    cpu_metric,
-    default_autoscaler,
-)
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler as Hub
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscalerSpec as HubSpec
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscalerStatus as HubStatus
+from fairlead.api.autoscaling.horizontalpodautoscaler.kind import DEFAULT_UTILIZATION, cpu_metric, default_autoscaler
 from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import (
     CrossVersionObjectReference as HubReference,
 )
@@ -31,6 +22,13 @@ from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import (
     ResourceMetricStatus,
 )
 from fairlead.api.autoscaling.horizontalpodautoscaler.rules import SOURCES
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscaler as Hub
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import (
+    HorizontalPodAutoscalerBehavior,
+    HorizontalPodAutoscalerCondition,
+)
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscalerSpec as HubSpec
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscalerStatus as HubStatus
 from fairlead.api.autoscaling.horizontalpodautoscalerv1.types import (
     CrossVersionObjectReference,
     HorizontalPodAutoscaler,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.api.autoscaling.horizontalpodautoscaler.kind import COLUMNS, autoscaler_transition
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler as Hub
 from fairlead.api.autoscaling.horizontalpodautoscaler.rules import autoscaler_errors, version_errors
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscaler as Hub
 from fairlead.api.autoscaling.horizontalpodautoscalerv1.conversion import to_storage
 from fairlead.api.autoscaling.horizontalpodautoscalerv1.types import (
     HorizontalPodAutoscaler,

@@ -8,7 +8,7 @@ from fairlead.machinery.kinds.declared import declare
 from fairlead.machinery.kinds.kind import Identity, Kind
 
 if TYPE_CHECKING:
-    from fairlead.api.batch.job.kind import Job
+    from fairlead.api.batch.job.types import Job
 
 JOB: Kind[Job] = declare(
     f"{__name__}.kind",

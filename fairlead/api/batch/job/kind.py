@@ -1,34 +1,21 @@
 """The Job kind: runs pods until a number of them has succeeded."""
 
 from collections.abc import Iterator
-from typing import Annotated
-
-import msgspec
 
 from fairlead.api.batch.job.defaults import NAME_LABELS, UID_LABELS, default_job_spec, generate_selector
 from fairlead.api.batch.job.rules import INDEXED, job_spec_errors, job_spec_transition
 from fairlead.api.batch.job.spec import JobSpec
-from fairlead.api.batch.job.status import JobStatus, is_true, status_errors, status_transition
+from fairlead.api.batch.job.status import JobStatus, is_true
+from fairlead.api.batch.job.status_rules import status_errors, status_transition
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.template import TEMPLATE, pod_warnings
 from fairlead.api.meta.columns import AGE, NAME
-from fairlead.api.meta.types import Object
 from fairlead.base.instant import Instant, parse_time, render_age
 from fairlead.machinery.kinds.decode import to_tree
-from fairlead.machinery.kinds.kind import Column, Doc, Strategy
+from fairlead.machinery.kinds.kind import Column, Strategy
 from fairlead.machinery.values import names
 from fairlead.machinery.values.selectors import from_label_selector
 from fairlead.machinery.values.status import FieldError, StatusError, invalid, required
-
-
-class Job(Object):
-    """Runs pods until a number of them has succeeded, and starts new pods for those that fail."""
-
-    spec: Annotated[JobSpec, Doc("Desired state of the Job: template, number of pods and treatment of failures.")] = (
-        msgspec.field(default_factory=JobSpec)
-    )
-    status: Annotated[JobStatus, Doc("Most recently observed state of the Job; written by the system.")] = (
-        msgspec.field(default_factory=JobStatus)
-    )
 
 
 def _default(job: Job) -> Job:

@@ -8,7 +8,7 @@ from fairlead.machinery.kinds.declared import declare
 from fairlead.machinery.kinds.kind import Identity, Kind
 
 if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume
+    from fairlead.api.core.persistentvolume.types import PersistentVolume
 
 PERSISTENT_VOLUME: Kind[PersistentVolume] = declare(
     f"{__name__}.kind",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from fairlead.api.core.persistentvolume.sources import (
     PersistentVolumeSource,
     SecretReference,
 )
+from fairlead.api.core.persistentvolume.types import PersistentVolume, PersistentVolumeSpec
 from fairlead.api.core.pod.placement.affinity import NodeSelector
 from fairlead.api.core.pod.placement.affinity_rules import node_selector_errors
 from fairlead.api.core.pod.volumes.claim_rules import VOLUME_MODES, access_mode_errors, class_name_errors
@@ -31,9 +32,6 @@ from fairlead.api.meta.rules import no_backsteps
 from fairlead.machinery.kinds.decode import to_tree
 from fairlead.machinery.values import names
 from fairlead.machinery.values.status import FieldError, forbidden, invalid, not_supported, required
-
-if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume, PersistentVolumeSpec
 
 _RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 _MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"

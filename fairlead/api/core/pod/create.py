@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.amounts import total, value
-from fairlead.api.core.pod.placement.labelkeys import merge_label_keys
+from fairlead.api.core.pod.labelkeys import merge_label_keys
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.status import PodCondition, PodStatus
 from fairlead.api.core.pod.types import Pod

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fairlead.api.core.pod.container_rules import container_list_errors
 from fairlead.api.core.pod.containers.container import Container
-from fairlead.api.core.pod.containers.container_rules import container_list_errors
 from fairlead.api.core.pod.containers.resource_rules import amount_errors, resource_errors
+from fairlead.api.core.pod.gated_rules import directive_changes, with_directives
 from fairlead.api.core.pod.placement.affinity import Toleration
 from fairlead.api.core.pod.placement.affinity_rules import affinity_errors, spread_errors, toleration_errors
-from fairlead.api.core.pod.placement.gated_rules import directive_changes, with_directives
 from fairlead.api.core.pod.spec import PodSpec, PodTemplateSpec
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.pod.volumes.volume_rules import volume_errors

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.flowcontrol.bootstrap import MANDATORY, flow_schemas
+from fairlead.api.flowcontrol.autoupdate import MANDATORY
+from fairlead.api.flowcontrol.flowschema.bootstrap import flow_schemas
 from fairlead.api.flowcontrol.flowschema.rules import condition_errors, fixed_errors, spec_errors
 from fairlead.api.flowcontrol.flowschema.types import FlowSchema, FlowSchemaStatus
 from fairlead.api.meta.columns import AGE, NAME, NONE

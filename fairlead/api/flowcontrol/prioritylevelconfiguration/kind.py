@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fairlead.api.flowcontrol.bootstrap import MANDATORY, priority_levels
+from fairlead.api.flowcontrol.autoupdate import MANDATORY
+from fairlead.api.flowcontrol.prioritylevelconfiguration.bootstrap import priority_levels
 from fairlead.api.flowcontrol.prioritylevelconfiguration.types import (
     LimitedPriorityLevelConfiguration,
     LimitResponse,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.api.core.persistentvolume.kind import PersistentVolumeSpec
 from fairlead.api.core.persistentvolume.rules import source_errors
+from fairlead.api.core.persistentvolume.types import PersistentVolumeSpec
 from fairlead.api.core.pod.volumes.claim_rules import access_mode_errors
 from fairlead.machinery.values.status import FieldError, forbidden, required
 

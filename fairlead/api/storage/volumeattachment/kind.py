@@ -5,7 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from fairlead.api.core.persistentvolume.kind import PersistentVolumeSpec, default_source
+from fairlead.api.core.persistentvolume.kind import default_source
+from fairlead.api.core.persistentvolume.types import PersistentVolumeSpec
 from fairlead.api.meta.columns import AGE, NAME
 from fairlead.api.meta.rules import unchanged
 from fairlead.api.meta.types import Int32, Object, Record, Time

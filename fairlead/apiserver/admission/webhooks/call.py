@@ -11,14 +11,8 @@ from fairlead.apiserver.admission.matching import (
 )
 from fairlead.apiserver.admission.namespaces import NamespaceLabels
 from fairlead.apiserver.admission.plugin import Attributes
-from fairlead.apiserver.admission.webhooks.review import (
-    Answer,
-    InvalidAnswer,
-    read_answer,
-    request_tree,
-    review_body,
-    version_for,
-)
+from fairlead.apiserver.admission.requesttree import request_tree
+from fairlead.apiserver.admission.webhooks.review import Answer, InvalidAnswer, read_answer, review_body, version_for
 from fairlead.apiserver.admission.webhooks.source import Candidate, Hook
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.caller import WebhookCaller

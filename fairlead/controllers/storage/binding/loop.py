@@ -17,7 +17,7 @@ from fairlead.runtime.plan import Plan
 from fairlead.storage.podclaims import claims_of
 
 if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume
+    from fairlead.api.core.persistentvolume.types import PersistentVolume
     from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
     from fairlead.api.storage.storageclass.kind import StorageClass
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume, PersistentVolumeStatus
+from fairlead.api.core.persistentvolume.types import PersistentVolume, PersistentVolumeStatus
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.controllers.storage.binding.state import State
 from fairlead.machinery.values.quoting import go_quote

@@ -10,7 +10,7 @@ from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
 
 if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume
+    from fairlead.api.core.persistentvolume.types import PersistentVolume
     from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from fairlead.api.core.amounts import value
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume
+from fairlead.api.core.persistentvolume.types import PersistentVolume
 from fairlead.api.core.persistentvolumeclaim import PERSISTENT_VOLUME_CLAIM
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim, PersistentVolumeClaimCondition
 from fairlead.base.instant import Instant, render_time

@@ -14,7 +14,7 @@ from fairlead.runtime.loop import Controller
 from fairlead.storage.wellknown import PROVISIONER
 
 if TYPE_CHECKING:
-    from fairlead.api.core.persistentvolume.kind import PersistentVolume
+    from fairlead.api.core.persistentvolume.types import PersistentVolume
     from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
     from fairlead.api.storage.storageclass.kind import StorageClass
     from fairlead.controllers.storage.provisioning.directories import Directories

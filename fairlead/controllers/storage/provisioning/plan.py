@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from fairlead.api.core.persistentvolume import PERSISTENT_VOLUME
-from fairlead.api.core.persistentvolume.kind import PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity
+from fairlead.api.core.persistentvolume.types import PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.placement.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 from fairlead.api.core.pod.volumes.volume import HostPathVolumeSource

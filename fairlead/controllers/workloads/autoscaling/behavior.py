@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscalerSpec, HPAScalingRules
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscalerSpec, HPAScalingRules
 from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.instant import Instant
 

@@ -20,7 +20,7 @@ from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 
 if TYPE_CHECKING:
-    from fairlead.api.autoscaling.horizontalpodautoscaler.kind import HorizontalPodAutoscaler
+    from fairlead.api.autoscaling.horizontalpodautoscaler.types import HorizontalPodAutoscaler
     from fairlead.api.autoscaling.scale import Scale
     from fairlead.controllers.workloads.autoscaling.behavior import History
     from fairlead.controllers.workloads.autoscaling.plan import Decision, Report, Result

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from fairlead.api.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
-from fairlead.api.autoscaling.horizontalpodautoscaler.kind import (
+from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import MetricStatus
+from fairlead.api.autoscaling.horizontalpodautoscaler.types import (
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerCondition,
     HorizontalPodAutoscalerSpec,
 )
-from fairlead.api.autoscaling.horizontalpodautoscaler.metrics import MetricStatus
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, render_time
 from fairlead.controllers.workloads.autoscaling.behavior import WITHIN, History, normalize

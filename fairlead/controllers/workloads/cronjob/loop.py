@@ -16,7 +16,7 @@ from fairlead.runtime.loop import Controller
 
 if TYPE_CHECKING:
     from fairlead.api.batch.cronjob.kind import CronJob
-    from fairlead.api.batch.job.kind import Job
+    from fairlead.api.batch.job.types import Job
 
 
 def controller(context: Context) -> Controller:

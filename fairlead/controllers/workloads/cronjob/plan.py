@@ -15,7 +15,7 @@ from fairlead.api.batch.cronjob import CRON_JOB
 from fairlead.api.batch.cronjob.kind import CronJob, CronJobStatus
 from fairlead.api.batch.cronjob.schedule import ScheduleError, parse_schedule
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
+from fairlead.api.batch.job.types import Job
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time

@@ -13,6 +13,7 @@ from fairlead.api.apps.daemonset import DAEMON_SET
 from fairlead.api.apps.daemonset.kind import TEMPLATE_GENERATION, DaemonSet
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.kind import POD, Pod
+from fairlead.api.core.pod.nodeterms import matches_required
 from fairlead.api.core.pod.placement.affinity import (
     Affinity,
     NodeAffinity,
@@ -21,7 +22,6 @@ from fairlead.api.core.pod.placement.affinity import (
     NodeSelectorTerm,
     Toleration,
 )
-from fairlead.api.core.pod.placement.nodeterms import matches_required
 from fairlead.api.core.pod.placement.tolerations import untolerated
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import ObjectMeta

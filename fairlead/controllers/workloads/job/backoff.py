@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fairlead.api.batch.job.kind import Job
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant

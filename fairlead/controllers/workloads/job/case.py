@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.status import UncountedTerminatedPods
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.job.intervals import parse_indexes

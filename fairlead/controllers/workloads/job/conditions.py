@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.status import JobCondition
+from fairlead.api.batch.job.types import Job
 from fairlead.base.instant import Instant, render_time
 
 COMPLETE, FAILED = "Complete", "Failed"

@@ -21,7 +21,7 @@ from fairlead.runtime.loop import Controller
 from fairlead.runtime.plan import NOTHING
 
 if TYPE_CHECKING:
-    from fairlead.api.batch.job.kind import Job
+    from fairlead.api.batch.job.types import Job
     from fairlead.controllers.workloads.job.backoff import Outcome
 
 _BATCH_S = 0.1

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.status import JobCondition, JobStatus
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import controller_of
 from fairlead.base.instant import Instant

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.containers.env import EnvVar, EnvVarSource, ObjectFieldSelector
 from fairlead.api.core.pod.kind import POD, Pod

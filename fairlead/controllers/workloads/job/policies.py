@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
-from fairlead.api.batch.job.kind import Job
 from fairlead.api.batch.job.spec import PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule
+from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass

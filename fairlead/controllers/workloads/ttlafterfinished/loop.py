@@ -12,7 +12,7 @@ from fairlead.runtime.loop import Controller, planned
 from fairlead.runtime.plan import Plan
 
 if TYPE_CHECKING:
-    from fairlead.api.batch.job.kind import Job
+    from fairlead.api.batch.job.types import Job
 
 
 def controller(context: Context) -> Controller:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.batch.job import JOB
-from fairlead.api.batch.job.kind import Job
+from fairlead.api.batch.job.types import Job
 from fairlead.base.instant import Instant, parse_time
 from fairlead.controllers.workloads.job.conditions import finished_condition
 from fairlead.runtime.plan import NOTHING, Delete, Plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairlead.api.core.node.kind import Node
-from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.placement.affinity import NodeSelectorRequirement, NodeSelectorTerm
+from fairlead.api.core.pod.types import Pod
 from fairlead.base.numbers import integer
 
 
