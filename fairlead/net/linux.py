@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -71,18 +72,14 @@ def umount(target: str, flags: int = MNT_DETACH) -> None:
 
 def set_read_only(target: str) -> None:
     """Makes a mount and all below it read-only (mount_setattr(2), Linux 5.12), leaving locked flags as they are."""
-
-    class MountAttr(ctypes.Structure):
-        _fields_ = [(n, ctypes.c_uint64) for n in ("attr_set", "attr_clr", "propagation", "userns_fd")]
-
-    attr = MountAttr(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+    attr = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         -100,
         os.fsencode(target),
         _AT_RECURSIVE,
-        ctypes.byref(attr),
-        ctypes.c_size_t(ctypes.sizeof(attr)),
+        attr,
+        ctypes.c_size_t(len(attr)),
     )
     _check(result, f"mount_setattr {target}")
 

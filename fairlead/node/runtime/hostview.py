@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_READ_ONLY
@@ -48,8 +48,10 @@ _ATTRIBUTES = ATTR_READ_ONLY | NO_TRUST
 class HostView:
     """Builds the view below `bundle`."""
 
-    def __init__(self, bundle: str, *, single_id: bool, above: ImageRoot | None = None) -> None:
+    def __init__(self, bundle: str, mounts: Sequence[str], *, single_id: bool, above: ImageRoot | None = None) -> None:
+        """`mounts` are the mount points that the namespace had before the bundle's."""
         self._bundle = bundle
+        self._mounts = [path for path in mounts if not path.startswith(bundle)]
         self._single_id = single_id
         self._overlays = not single_id
         self._above = above
@@ -64,7 +66,6 @@ class HostView:
 
     def build(self) -> list[str]:
         """Shows the host's top-level directories, and returns the paths that must be covered."""
-        mounts = [path for path, _ in _mounts() if not path.startswith(self._bundle)]
         if self._overlays:
             os.mkdir(self._empty)
             linux.mount("fairlead", self._empty, "tmpfs", linux.MS_RDONLY, "mode=755,size=4k")
@@ -80,7 +81,7 @@ class HostView:
             elif self._is_shown(entry):
                 os.mkdir(f"{self._bundle}/{entry.name}")
                 if not self._stays_empty(entry.path):
-                    self._show(entry.path, mounts)
+                    self._show(entry.path)
                     shown.append(entry.path)
         self._show_own_top()
         return elsewhere + ([] if self._overlays else self._private(shown))
@@ -117,12 +118,12 @@ class HostView:
         uppers = [self._above.writable + "/upper" + path] if self._above else []
         return not any(os.path.isdir(layer) and os.listdir(layer) for layer in (*uppers, *self._layers(path)))
 
-    def _show(self, path: str, mounts: list[str]) -> None:
+    def _show(self, path: str) -> None:
         """Shows a directory. Mounts that came with the user namespace are locked, and a directory above a locked mount
         cannot be a lower layer: such a directory is rebuilt from its entries."""
-        below = [point for point in mounts if point.startswith(path + "/")]
+        below = [point for point in self._mounts if point.startswith(path + "/")]
         if below and (self._overlays or self._layers(path)):
-            self._split(path, mounts)
+            self._split(path)
             return
         layered = bool(self._layers(path))
         if self._overlays or not layered:
@@ -171,7 +172,7 @@ class HostView:
         self.writable.append(path)
         return True
 
-    def _split(self, path: str, mounts: list[str]) -> None:
+    def _split(self, path: str) -> None:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         with _opened(self._bundle + path) as at:
             tree = fsfd.new_mount("tmpfs", {"mode": f"{mode:o}", "size": "64m"}, NO_TRUST)
@@ -185,7 +186,7 @@ class HostView:
                 os.symlink(os.readlink(entry.path), self._bundle + entry.path)
             elif entry.is_dir():
                 os.mkdir(self._bundle + entry.path, 0o755)
-                self._show(entry.path, mounts)
+                self._show(entry.path)
             elif entry.stat().st_mode & 0o004 and entry.is_file():
                 _touch(self._bundle + entry.path)
                 _bind(entry.path, self._bundle + entry.path)
@@ -240,18 +241,24 @@ def _entries(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in names] if len(names) <= _MANY else []
 
 
-def kernel_mounts() -> list[str]:
-    """Returns the mount points of file systems that are the kernel's knobs."""
-    return [path for path, kind in _mounts() if kind in _KERNEL]
+def read_mounts() -> list[tuple[str, str]]:
+    """Returns the mount points of the present mount namespace, with the types of their file systems (mountinfo of
+    proc(5))."""
+    with open("/proc/self/mountinfo", "rb", buffering=0) as file:
+        lines = [line.split(b" ") for line in file.read().splitlines()]
+    return [(unescaped(fields[4]), fields[fields.index(b"-", 6) + 1].decode()) for fields in lines]
 
 
-def _mounts() -> Iterator[tuple[str, str]]:
-    """Yields the mount points of the present mount namespace, with the type of the file system (proc(5), mountinfo)."""
-    with open("/proc/self/mountinfo", "rb") as file:
-        for line in file:
-            fields = line.split(b" ")
-            path = os.fsdecode(fields[4].decode("unicode_escape").encode("latin-1"))
-            yield path, fields[fields.index(b"-", 6) + 1].decode()
+def unescaped(field: bytes) -> str:
+    """Returns a path of mountinfo, which has spaces and a few other bytes as three octal digits. (The codec
+    unicode_escape would be imported anew in each container's process: 1 ms.)"""
+    first, *rest = field.split(b"\\")
+    return os.fsdecode(first + b"".join(bytes((int(part[:3], 8),)) + part[3:] for part in rest))
+
+
+def is_kernel(kind: str) -> bool:
+    """Returns True for the type of a file system that is the kernel's knobs."""
+    return kind in _KERNEL
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[int]:

@@ -16,6 +16,7 @@ import stat
 import termios
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import NoReturn
 
 from fairlead.base.limits import explain_fork
@@ -37,6 +38,13 @@ def merged(spec: ContainerSpec, further: ExecSpec) -> ContainerSpec:
         console_size=further.console_size,
     )
     return replace(spec, process=process)
+
+
+def prepare(spec: ContainerSpec) -> None:
+    """Calculates what containers of one kind have in common. The zygote calls this before a fork, because a child's
+    results are lost with it."""
+    _filter(spec)
+    _ignored_signals()
 
 
 def pause() -> NoReturn:
@@ -153,14 +161,25 @@ def _drop_privileges(spec: ContainerSpec) -> None:
         privilege.set_capabilities(keep)
     if spec.privileged:
         privilege.new_session_keyring()
-    profile = keep if spec.seccomp_default and not spec.privileged else None
-    privilege.limit_calls(fake_ids=single_id, confined=not spec.privileged, profile=profile)
+    if program := _filter(spec):
+        privilege.set_filter(program)
     # Last: a change of ids clears it.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _filter(spec: ContainerSpec) -> bytes:
+    profile = spec.process.capabilities if spec.seccomp_default and not spec.privileged else None
+    return privilege.filter_here(fake_ids=spec.single_id, confined=not spec.privileged, profile=profile)
+
+
+@cache
+def _ignored_signals() -> tuple[int, ...]:
+    """Returns the signals that the zygote ignores: exec resets handlers, but programs inherit ignored signals."""
+    return tuple(number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+
+
 def _reset_signals() -> None:
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    for number in _ignored_signals():
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

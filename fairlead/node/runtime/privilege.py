@@ -12,6 +12,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from fairlead.net import linux
 
@@ -160,15 +161,15 @@ def set_filter(code: bytes) -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def limit_calls(*, fake_ids: bool, confined: bool, profile: Sequence[str] | None = None) -> None:
-    """Installs the container's filter, as far as the call numbers of this machine's architecture are known. `profile`:
-    the capabilities of a container with the profile RuntimeDefault."""
+@cache
+def filter_here(*, fake_ids: bool, confined: bool, profile: tuple[str, ...] | None) -> bytes:
+    """Returns a container's filter; empty if none is needed, or if the call numbers of this machine's architecture are
+    unknown. `profile`: the capabilities of a container with the profile RuntimeDefault."""
     machine = os.uname().machine
     if machine not in _ARCH:
-        return
+        return b""
     denied = None if profile is None else default_profile(machine, profile)
-    if code := container_filter(machine, fake_ids=fake_ids, confined=confined, denied=denied):
-        set_filter(code)
+    return container_filter(machine, fake_ids=fake_ids, confined=confined, denied=denied)
 
 
 def new_session_keyring() -> None:

@@ -26,7 +26,7 @@ from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONL
 from fairlead.node.runtime import controlgroup
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount
 from fairlead.node.runtime.hostpath import open_source
-from fairlead.node.runtime.hostview import HostView, kernel_mounts
+from fairlead.node.runtime.hostview import HostView, is_kernel, read_mounts
 from fairlead.node.runtime.imageroot import copy_directory, mount_image
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
 from fairlead.node.runtime.ownlayer import own_files, replaced
@@ -51,7 +51,9 @@ class RootFilesystem:
         self._bundle = bundle
         self._proc_unmasked = proc_unmasked
         self._privileged = privileged
-        self._kernel_mounts = kernel_mounts()
+        mounts = read_mounts()
+        self._mounts = [path for path, _ in mounts]
+        self._kernel_mounts = [path for path, kind in mounts if is_kernel(kind)]
         self._covered: list[str] = ["/tmp", "/run", "/root", "/home"]
         self._writable: list[int] = []
         """The mounts below the root on which the container can write, besides volumes."""
@@ -63,7 +65,7 @@ class RootFilesystem:
 
     def show_host(self, *, single_id: bool, above: ImageRoot | None) -> None:
         """Shows the host's top-level directories: read-only, or with the container's own layer above them."""
-        view = HostView(self._bundle, single_id=single_id, above=above)
+        view = HostView(self._bundle, self._mounts, single_id=single_id, above=above)
         private = view.build()
         for name, mode in _FRESH.items():
             self._fresh(name, mode)
@@ -174,10 +176,14 @@ class RootFilesystem:
             return
         for name in _DEVICES:
             rest, device = _below(real, f"/dev/{name}"), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-            with contextlib.suppress(FileNotFoundError), closing(os.open(f"/dev/{name}", device)) as node:
-                if rest:
-                    with closing(open_inside(tree, rest)) as at:
-                        attach(fsfd.open_tree(node), at)
+            if not rest:
+                continue
+            with (
+                contextlib.suppress(FileNotFoundError),
+                closing(os.open(f"/dev/{name}", device)) as node,
+                closing(open_inside(tree, rest)) as at,
+            ):
+                attach(fsfd.open_tree(node), at)
 
     def _has(self, target: str) -> bool:
         """Returns True if the path exists, even as a dangling link."""

@@ -209,6 +209,7 @@ class Zygote:
             raise ValueError("container exists")
         spec, sandbox = start.spec, self._sandboxes[start.sandbox]
         neighbour = self._running(start.pid_namespace_of) if start.pid_namespace_of else None
+        launch.prepare(spec)
         log = LogFile(start.log_path, now=self._clock.now)
         ours, theirs = self._stdio(spec.process, stdin=spec.stdin)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

@@ -13,6 +13,7 @@ import pytest
 from fairlead.net import linux
 from fairlead.node.runtime import privilege
 from fairlead.node.runtime.containerspec import ExecSpec, Mount, User
+from fairlead.node.runtime.hostview import unescaped
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import Bench, single_id, with_zygote, write
 
@@ -21,6 +22,12 @@ pytestmark = pytest.mark.kernel
 _SETFSUID = {"x86_64": 122, "aarch64": 151}
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _HARMLESS = {"full", "null", "random", "tty", "urandom", "zero"}
+
+
+def test_mount_points_with_special_bytes_are_read_from_mountinfo() -> None:
+    assert unescaped(rb"/mnt/a\040b\134040c\012d\043") == "/mnt/a b\\040c\nd#"
+    assert unescaped("/mnt/é".encode()) == "/mnt/é"
+    assert unescaped(b"/mnt/\xff\\011") == "/mnt/\udcff\t"
 
 
 def _fill(folder: str) -> None:

@@ -39,6 +39,7 @@ def test_devices_proc_and_sys_are_the_containers_own(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[str]:
         script = (
             "echo x > /dev/null; head -c 3 /dev/zero | wc -c; ls /proc | grep -c '^[0-9]'; ls /sys/class/net;"
+            "grep SigIgn /proc/self/status;"
             "ls /dev/pts; echo err > /dev/stderr; [ -w /proc/sys/kernel/core_pattern ] && echo writable; true"
         )
         return (await bench.run("a", "sh", "-c", script))[1]
@@ -47,6 +48,7 @@ def test_devices_proc_and_sys_are_the_containers_own(ordinary: bool) -> None:
     assert "stdout F 3" in log
     assert "stdout F lo" in log
     assert "stderr F err" in log
+    assert "stdout F SigIgn:\t0000000000000000" in log, "programs inherit the signals that the zygote ignores"
     assert "stdout F writable" not in log
     assert int(log[1].split()[-1]) <= 4  # the shell, ls, grep: no foreign processes
 
