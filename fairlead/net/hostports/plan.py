@@ -4,8 +4,9 @@ A packet to the port, at any address of the node, goes on to the Pod with its so
 itself this way is masqueraded. The chains come after those of the Services' proxy, so a node port of a Service wins.
 The table is replaced with every change: such ports are few, and the kernel replaces a table atomically.
 
-Loopback addresses are left out: a packet to 127.0.0.1 cannot leave the loopback link unless `route_localnet` is set.
-That setting opens the node's own loopback services to its neighbours (CVE-2020-8558).
+A program of the node also reaches the port at 127.0.0.1, but not at ::1. Its packet leaves for the Pod with
+the node's address as source, and the links of such Pods get `route_localnet`. That setting would open the node's own
+loopback services to its neighbours (CVE-2020-8558), so the table drops what another link brings from or to 127.0.0.0/8.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def _elements(mappings: Iterable[PortMapping]) -> Iterator[ElementChange]:
 def _table(family: str) -> Table:
     address = "ipv4_addr" if family == "ip" else "ipv6_addr"
     loopback = "127.0.0.0/8" if family == "ip" else "::1"
-    here = f"{family} daddr != {loopback} fib daddr type local goto ports"
+    here = "fib daddr type local goto ports"
+    not_loopback = f"{family} daddr != {loopback} {here}"
     to = f"meta l4proto {{ tcp, udp, sctp }} dnat {family} to"
     return Table(
         TABLE,
@@ -74,11 +76,19 @@ def _table(family: str) -> Table:
                     f"{to} meta l4proto . th dport map @{_ANY}",
                 ),
             ),
-            Chain("prerouting", (here,), "type nat hook prerouting priority -99"),
-            Chain("output", (here,), "type nat hook output priority -99"),
+            Chain(
+                "protect_loopback",
+                (f'iif != "lo" {family} daddr {loopback} drop', f'iif != "lo" {family} saddr {loopback} drop'),
+                "type filter hook prerouting priority -300",  # answers still have the node's address
+            ),
+            Chain("prerouting", (not_loopback,), "type nat hook prerouting priority -99"),
+            Chain("output", (here if family == "ip" else not_loopback,), "type nat hook output priority -99"),
             Chain(
                 "postrouting",
-                (f"ct status dnat {family} saddr . {family} daddr @{_HAIRPIN} masquerade",),
+                (
+                    f"ct status dnat {family} saddr . {family} daddr @{_HAIRPIN} masquerade",
+                    f"ct status dnat {family} saddr {loopback} masquerade",
+                ),
                 "type nat hook postrouting priority 99",
             ),
         ),

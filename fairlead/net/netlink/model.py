@@ -7,7 +7,7 @@ makes carry an index chosen by it, so that one batch can make a link and give it
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from fairlead.base.dataclass import dataclass
@@ -30,7 +30,7 @@ _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTN_UNICAST
 _RT_TABLE_LOCAL, _RTN_LOCAL, _RT_SCOPE_HOST = 255, 2, 254
 _RTNH_F_ONLINK = 4
 _IFLA_INET_CONF = 1
-_CONF_FORWARDING, _CONF_ACCEPT_REDIRECTS, _CONF_SEND_REDIRECTS, _CONF_RP_FILTER = 1, 4, 6, 8
+_CONF_FORWARDING, _CONF_ACCEPT_REDIRECTS, _CONF_SEND_REDIRECTS, _CONF_RP_FILTER, _CONF_ROUTE_LOCALNET = 1, 4, 6, 8, 26
 _ACK_CAPPED, _ACK_TLVS = 0x100, 0x200
 _ERR_ATTR_TEXT = 1
 
@@ -103,9 +103,18 @@ def set_routing(index: int) -> Message:
     flag for all links is off too). Redirects would make hosts bypass the node that translates their addresses. Works
     even if /proc/sys is read-only."""
     conf = {_CONF_FORWARDING: 1, _CONF_ACCEPT_REDIRECTS: 0, _CONF_SEND_REDIRECTS: 0, _CONF_RP_FILTER: 0}
+    return _configure(index, conf, f"forward on link {index}")
+
+
+def route_loopback(index: int, *, on: bool) -> Message:
+    """Permits or refuses addresses of 127.0.0.0/8 in packets of the link (the setting `route_localnet`)."""
+    return _configure(index, {_CONF_ROUTE_LOCALNET: int(on)}, f"route 127.0.0.0/8 on link {index}")
+
+
+def _configure(index: int, conf: Mapping[int, int], what: str) -> Message:
     values = b"".join(_u32(key, value) for key, value in conf.items())
     spec = _attr(_AF_INET | _NESTED, _attr(_IFLA_INET_CONF | _NESTED, values))
-    return Message(_NEWLINK, 0, _ifinfo(index) + _attr(_IFLA_AF_SPEC | _NESTED, spec), f"forward on link {index}")
+    return Message(_NEWLINK, 0, _ifinfo(index) + _attr(_IFLA_AF_SPEC | _NESTED, spec), what)
 
 
 def add_address(index: int, address: IPv4Interface | IPv6Interface) -> Message:

@@ -57,18 +57,18 @@ def test_the_nodes_port_leads_to_the_pod_from_everywhere_and_after_a_restart_of_
         async with node.agent():
             server = await node.create("server", web(), shell(ask + "; sleep infinity"))
             await node.until("server", ready)
-            answers = [(await node.get(NODE, 18099))[1]]
+            answers = [(await node.get(address, 18099))[1] for address in (NODE, "127.0.0.1")]
             await node.create("client", shell(ask), restartPolicy="Never")
             client = await node.until("client", lambda p: p.status.phase == "Succeeded")
             answers += node.log(client, "main")
             answers += await node.first_lines(server, "main")  # the pod reached itself
         async with node.agent():
             await node.until("server", ready)
-            answers.append((await node.get(NODE, 18099))[1])
+            answers.append((await node.get("127.0.0.1", 18099))[1])
         return answers, await node.events()
 
     answers, events = on_node(work, ordinary=ordinary)
-    assert [answer.split(" on ")[0] for answer in answers] == ["Pod server"] * 4
+    assert [answer.split(" on ")[0] for answer in answers] == ["Pod server"] * 5
     assert not [e for e in events if "Ignored" in e]
 
 
