@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
     try:
         if "_ARGCOMPLETE" in os.environ:
-            from fairlead.cmd.process.completing import called_command, complete
+            from fairlead.cmd.commandline.completing import called_command, complete
 
             complete(build_parser(called_command(os.environ.get("COMP_LINE", ""))))
         args = parse(sys.argv[1:] if argv is None else argv)

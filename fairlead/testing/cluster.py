@@ -374,7 +374,7 @@ def _texts(manifest: str | Path) -> list[str]:
 def _kubectl() -> str:
     from shutil import which
 
-    from fairlead.cmd.process.kubectl import bundled
+    from fairlead.cmd.kubectl import bundled
 
     program = bundled() or which("kubectl")
     if program is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fairlead.explain
 from fairlead.base.texts import catalogue, text
-from fairlead.cmd.process import resolving
+from fairlead.cmd.inspection import resolving
 from fairlead.explain.checks import CHECKS, INGRESS_CHECKS, WORKLOAD_CHECKS, Check
 from fairlead.explain.diagnose import Diagnosis, Step
 from fairlead.explain.finding import fault, note, ok

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from fairlead.cmd.process.sending import send
+from fairlead.cmd.inspection.sending import send
 from fairlead.net import linux
 from fairlead.net.conntrack.entries import Entry
 from fairlead.net.family import IPV4, IPV6, Family

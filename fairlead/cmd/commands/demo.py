@@ -30,8 +30,8 @@ from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.kubectl import typed as typed_kubectl
-from fairlead.cmd.process.nodeentry import holder, run_in_node
+from fairlead.cmd.kubectl import typed as typed_kubectl
+from fairlead.cmd.nodes.nodeentry import holder, run_in_node
 from fairlead.cmd.process.starting import Life, start_cluster
 from fairlead.cmd.process.stopping import stop_cluster
 from fairlead.cmd.program import program

@@ -6,9 +6,9 @@ import argparse
 import json
 
 from fairlead.base.codec import encode
-from fairlead.cmd.process.doctor.checks import run_checks
-from fairlead.cmd.process.doctor.model import Finding, conclusion, exit_code, render
-from fairlead.cmd.process.doctor.probe import attempt
+from fairlead.cmd.reports.doctor.checks import run_checks
+from fairlead.cmd.reports.doctor.model import Finding, conclusion, exit_code, render
+from fairlead.cmd.reports.doctor.probe import attempt
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

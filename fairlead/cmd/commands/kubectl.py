@@ -11,7 +11,7 @@ from shutil import which
 
 from fairlead.cmd.cluster.lookup import kubeconfig_path, running
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.kubectl import bundled
+from fairlead.cmd.kubectl import bundled
 
 _WRITERS = frozenset({"apply", "create", "replace"})
 _WITHOUT_CLUSTER = frozenset({"completion", "help", "kustomize", "options", "plugin", "version"})
@@ -57,7 +57,7 @@ def _run(kubectl: str, argv: Sequence[str], environment: Mapping[str, str]) -> i
 def _explain(files: Sequence[str]) -> None:
     """Prints the mistakes in the manifests that kubectl could not write."""
     from fairlead.base.texts import catalogue, language
-    from fairlead.cmd.process.linting import NoFilesError, check
+    from fairlead.cmd.commandline.linting import NoFilesError, check
     from fairlead.lint.reports.text import render
 
     try:

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.cmd.process.linting import NoFilesError, check
+    from fairlead.cmd.commandline.linting import NoFilesError, check
     from fairlead.lint.reports.machine import FORMATS as MACHINE
     from fairlead.lint.reports.text import render
 

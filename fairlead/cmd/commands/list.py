@@ -14,8 +14,8 @@ from fairlead.cmd.cluster.guess import all_names
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.memory import memory_of_tree
 from fairlead.cmd.program import program
+from fairlead.cmd.reports.memory import memory_of_tree
 
 _MIB = 1024 * 1024
 

@@ -12,7 +12,7 @@ from fairlead.cmd.cluster.lookup import no_such_cluster
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.logreading import LogReader, LogRecord, merged, rendered
+from fairlead.cmd.reports.logreading import LogReader, LogRecord, merged, rendered
 
 _POLL_S = 0.2
 

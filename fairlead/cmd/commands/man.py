@@ -10,7 +10,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.cmd.process.manual import render
+    from fairlead.cmd.commandline.manual import render
 
     print(render(args.build_parser()), end="")
     return 0

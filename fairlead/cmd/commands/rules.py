@@ -13,7 +13,7 @@ from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from fairlead.cmd.process.inspecting import Inspected, Inspector
+    from fairlead.cmd.inspection.inspecting import Inspected, Inspector
     from fairlead.proxy.inspection.comparing import Difference
     from fairlead.proxy.inspection.lines import RuleLine
 
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.cmd.process.inspecting import Inspector
+    from fairlead.cmd.inspection.inspecting import Inspector
 
     service = _service_key(args)
     inspector = Inspector(args.name)

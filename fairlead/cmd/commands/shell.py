@@ -13,9 +13,9 @@ from typing import NoReturn
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.lookup import running
-from fairlead.cmd.process.kubectl import bundled
-from fairlead.cmd.process.nodeentry import holder, run_in_node
-from fairlead.cmd.process.resolvconf import bind, write_files
+from fairlead.cmd.kubectl import bundled
+from fairlead.cmd.nodes.nodeentry import holder, run_in_node
+from fairlead.cmd.nodes.resolvconf import bind, write_files
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.cmd.cluster.lookup import no_such_cluster, not_running
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.describing import describe
+from fairlead.cmd.reports.describing import describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

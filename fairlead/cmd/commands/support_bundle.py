@@ -16,7 +16,7 @@ from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
 
 if TYPE_CHECKING:
-    from fairlead.cmd.process.bundle import Part
+    from fairlead.cmd.reports.bundle import Part
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the archive, also of a cluster that does not run."""
-    from fairlead.cmd.process.bundle import write_archive
+    from fairlead.cmd.reports.bundle import write_archive
 
     paths = paths_of(args.name)
     if not paths.config.exists():
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _parts(name: str) -> Iterator[Part]:
-    from fairlead.cmd.process.bundle import Part, host_parts, object_parts, state_parts
-    from fairlead.cmd.process.describing import describe
+    from fairlead.cmd.reports.bundle import Part, host_parts, object_parts, state_parts
+    from fairlead.cmd.reports.describing import describe
     from fairlead.cmd.wiring.clusterapi import connect
 
     paths = paths_of(name)
@@ -68,7 +68,7 @@ def _parts(name: str) -> Iterator[Part]:
 
 
 def _rules(name: str) -> str:
-    from fairlead.cmd.process.inspecting import Inspector
+    from fairlead.cmd.inspection.inspecting import Inspector
 
     found = Inspector(name).inspect()
     return "".join(f"# {node}, {family}\n{one.text}\n" for (node, family), one in sorted(found.texts.items()))

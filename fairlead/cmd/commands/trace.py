@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from fairlead.cmd.process.inspecting import Inspected, Inspector
+    from fairlead.cmd.inspection.inspecting import Inspected, Inspector
     from fairlead.net.family import Family
     from fairlead.proxy.inspection.live import Comparison
     from fairlead.proxy.inspection.places import Destination
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.cmd.process.inspecting import Inspector
+    from fairlead.cmd.inspection.inspecting import Inspector
 
     if not args.to:
         raise UsageError("name the sender and the destination, e.g. fairlead trace pod/client svc/web:80")

@@ -17,8 +17,8 @@ from fairlead.cmd.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from fairlead.api.core.service.kind import Service
     from fairlead.cli.api import Api
-    from fairlead.cmd.process.inspecting import Inspector
-    from fairlead.cmd.process.sources import Sources
+    from fairlead.cmd.inspection.inspecting import Inspector
+    from fairlead.cmd.inspection.sources import Sources
     from fairlead.net.conntrack.entries import Entry
     from fairlead.proxy.inspection.beginning import Beginning
     from fairlead.proxy.inspection.timeline import Frontend, Line, Timeline
@@ -51,8 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from fairlead.cmd.process.inspecting import Inspector
-    from fairlead.cmd.process.sources import Sources
+    from fairlead.cmd.inspection.inspecting import Inspector
+    from fairlead.cmd.inspection.sources import Sources
     from fairlead.proxy.inspection.beginning import Beginning
     from fairlead.proxy.inspection.timeline import Timeline
 
@@ -76,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
 def _start(sources: Sources, inspector: Inspector, service: Service) -> list[str]:
     """Starts the sources of the Service's timeline, and returns those that report a present state."""
     from fairlead.cmd.cluster.paths import read_domain
-    from fairlead.cmd.process.nodeentry import holder
-    from fairlead.cmd.process.sending import open_namespace
-    from fairlead.cmd.process.sources import watch_connections, watch_dns, watch_objects, watch_rules
+    from fairlead.cmd.inspection.sending import open_namespace
+    from fairlead.cmd.inspection.sources import watch_connections, watch_dns, watch_objects, watch_rules
+    from fairlead.cmd.nodes.nodeentry import holder
     from fairlead.cmd.wiring.clusterapi import connect
     from fairlead.net.family import of_name
 
@@ -198,7 +198,7 @@ def _show(args: argparse.Namespace, timeline: Timeline, clock: RealClock) -> Vie
     if args.output == "json" or args.view == _PLAIN or (not args.view and not sys.stdout.isatty()):
         return _Lines(clock, as_json=args.output == "json")
     try:
-        from fairlead.cmd.process.screen import Screen
+        from fairlead.cmd.inspection.screen import Screen
     except ImportError as error:
         if args.view == _SCREEN:
             raise CommandError("the screen needs the package rich: pip install rich") from error

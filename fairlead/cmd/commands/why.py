@@ -139,7 +139,7 @@ class Explainer:
         return {key: ask(lambda path=path: self._api.raw(path)) for key, path in paths.items()}  # type: ignore[misc]
 
     def _try(self, snapshot: Snapshot, sender: str) -> Tried:
-        from fairlead.cmd.process.trying import find_place, try_service
+        from fairlead.cmd.inspection.trying import find_place, try_service
 
         place = find_place(sender, self._run, snapshot.pods)
         domain = read_domain(self._paths.domain)
@@ -147,8 +147,8 @@ class Explainer:
 
     def _routes(self, snapshot: Snapshot, tried: Tried, args: argparse.Namespace) -> tuple[Route, ...]:
         """Returns the ways by the rules in the kernel, of the first ports."""
-        from fairlead.cmd.process.inspecting import Inspector
-        from fairlead.cmd.process.routing import routes
+        from fairlead.cmd.inspection.inspecting import Inspector
+        from fairlead.cmd.inspection.routing import routes
 
         if snapshot.found.spec.type == "ExternalName":
             return ()
@@ -165,7 +165,7 @@ def _addresses(snapshot: Snapshot) -> dict[str, list[str]]:
 def _run_dns(args: argparse.Namespace, names: list[str]) -> int:
     if len(names) != 1:
         raise UsageError("name one DNS name, e.g. fairlead why dns web.default --from pod/client")
-    from fairlead.cmd.process.resolving import as_tree, render, resolve
+    from fairlead.cmd.inspection.resolving import as_tree, render, resolve
 
     try:
         found = resolve(args.name, names[0], args.sender, args.namespace)

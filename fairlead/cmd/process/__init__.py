@@ -1,0 +1,1 @@
+"""The processes of a cluster: from `starting`, by supervisor and sandbox, to `stopping`."""

@@ -329,8 +329,8 @@ def _reporter(clock: Clock) -> Callable[[str], None]:
 
 
 def _say_ready(prepared: Prepared, report: Callable[[str], None], life: Life) -> None:
+    from fairlead.cmd import kubectl
     from fairlead.cmd.cluster import userconfig  # neither delays the start of the cluster
-    from fairlead.cmd.process import kubectl
 
     if "NOTIFY_SOCKET" in os.environ:
         from fairlead.cmd.process.notify import notify_ready

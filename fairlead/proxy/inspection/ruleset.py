@@ -1,6 +1,6 @@
 """The rules of one node in one family, planned or read from the kernel.
 
-Text is the exchange format: a process inside a node's namespaces reads it (`cmd/process/noderules.py`), and another
+Text is the exchange format: a process inside a node's namespaces reads it (`cmd/wiring/noderules.py`), and another
 one parses it.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fairlead.base.log import SILENT
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, read_domain
-from fairlead.cmd.process.resolvconf import write_files
+from fairlead.cmd.nodes.resolvconf import write_files
 from fairlead.cmd.wiring.domain import update
 
 

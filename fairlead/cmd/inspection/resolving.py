@@ -13,9 +13,9 @@ from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.asking import AAAA, A, Answered, ask
-from fairlead.cmd.process.innodes import in_namespaces
-from fairlead.cmd.process.trying import Place, find_place
+from fairlead.cmd.inspection.asking import AAAA, A, Answered, ask
+from fairlead.cmd.inspection.trying import Place, find_place
+from fairlead.cmd.nodes.innodes import in_namespaces
 from fairlead.cmd.wiring.clusterapi import ask as request
 from fairlead.cmd.wiring.clusterapi import connect
 from fairlead.explain.labels import like

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.cmd.process.asking import Answered
-from fairlead.cmd.process.resolving import (
+from fairlead.cmd.inspection.asking import Answered
+from fairlead.cmd.inspection.resolving import (
     Asked,
     Question,
     Resolution,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fairlead.cmd.process.logreading import LogReader, LogRecord, merged, records, rendered
+from fairlead.cmd.reports.logreading import LogReader, LogRecord, merged, records, rendered
 
 A, B, C = (f"2026-01-02T03:04:0{i}.000Z" for i in (1, 2, 3))
 

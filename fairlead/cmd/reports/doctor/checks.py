@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fairlead.base.numbers import natural
+from fairlead.cmd import kubectl
 from fairlead.cmd.cluster.config import DEFAULT_API_PORT
 from fairlead.cmd.cluster.paths import state_home
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process import kubectl
-from fairlead.cmd.process.doctor.model import Finding, of_explanation, ok, problem, warning
-from fairlead.cmd.process.doctor.probe import Results
+from fairlead.cmd.reports.doctor.model import Finding, of_explanation, ok, problem, warning
+from fairlead.cmd.reports.doctor.probe import Results
 
 _FILES = 4096
 _FREE_MIB = 200

@@ -23,7 +23,7 @@ from fairlead.cli.api import Api, Tree
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths
-from fairlead.cmd.process.redaction import redact_object, redact_text
+from fairlead.cmd.reports.redaction import redact_object, redact_text
 
 _LOG_BYTES = 2 * 1024 * 1024
 """Greatest part of a log, its end, that is collected."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.cmd import kubectl
 from fairlead.cmd.main import main
-from fairlead.cmd.process import kubectl
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.innodes import in_namespaces
-from fairlead.cmd.process.nodeentry import holder
+from fairlead.cmd.nodes.innodes import in_namespaces
+from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.cmd.wiring.podsockets import process_at
 from fairlead.explain.tried import ANSWERED, REFUSED, SILENT, UNREACHABLE, Dial, Lookup, Tried
 
@@ -129,7 +129,7 @@ def _dial(port: str, address: str, number: int) -> Dial:
 
 def _ask(name: str, server: str) -> Lookup:
     """Asks one server for the IPv4 addresses of a name, again after a silence."""
-    from fairlead.cmd.process.asking import ask
+    from fairlead.cmd.inspection.asking import ask
 
     found = ask(name, server, timeout_s=ASK_S, tries=_TRIES)
     return Lookup(name, server, found.outcome, found.rcode, found.aliases, found.addresses)

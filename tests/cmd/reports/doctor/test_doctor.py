@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.process.doctor import checks
-from fairlead.cmd.process.doctor.checks import run_checks
-from fairlead.cmd.process.doctor.model import (
+from fairlead.cmd.reports.doctor import checks
+from fairlead.cmd.reports.doctor.checks import run_checks
+from fairlead.cmd.reports.doctor.model import (
     Finding,
     conclusion,
     exit_code,
@@ -22,7 +22,7 @@ from fairlead.cmd.process.doctor.model import (
     render,
     warning,
 )
-from fairlead.cmd.process.doctor.probe import attempt
+from fairlead.cmd.reports.doctor.probe import attempt
 from tests.cluster.support import RUNNERS, host_footprint, new_cluster
 
 GOOD = {"namespaces": "", "nf_tables": "", "proc": "", "ipv6": "", "overlay": ""}

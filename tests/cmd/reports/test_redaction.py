@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.cmd.process.redaction import REDACTED, redact_object, redact_text
+from fairlead.cmd.reports.redaction import REDACTED, redact_object, redact_text
 
 
 @pytest.mark.parametrize(

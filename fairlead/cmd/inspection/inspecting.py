@@ -13,8 +13,8 @@ from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
-from fairlead.cmd.process.innodes import Tree, in_namespaces, in_nodes
-from fairlead.cmd.process.nodeentry import holder
+from fairlead.cmd.nodes.innodes import Tree, in_namespaces, in_nodes
+from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Inspector:
 
     def send(self, sender: Sender, pod: bool, address: str, port: int, protocol: str) -> Observed:
         """Sends one packet and returns what was seen of it. Raises CommandError."""
-        from fairlead.cmd.process.sending import open_namespace, send
+        from fairlead.cmd.inspection.sending import open_namespace, send
         from fairlead.cmd.wiring.podsockets import process_at
         from fairlead.net.conntrack.entries import Entry
         from fairlead.proxy.inspection.live import Observed

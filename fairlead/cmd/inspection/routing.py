@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.api.core.service.spec import ServicePort
-from fairlead.cmd.process.inspecting import Inspected, Inspector
+from fairlead.cmd.inspection.inspecting import Inspected, Inspector
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.tried import Route
 from fairlead.proxy.inspection.places import PlaceError, find_destination, find_sender

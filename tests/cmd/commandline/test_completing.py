@@ -11,8 +11,8 @@ import pytest
 
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.cluster.state import NodeRecord, Run, start_time
+from fairlead.cmd.commandline.completing import called_command
 from fairlead.cmd.commands import COMMANDS
-from fairlead.cmd.process.completing import called_command
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
+from fairlead.cmd.commandline.manual import render
 from fairlead.cmd.commands import COMMANDS
 from fairlead.cmd.main import build_parser, main
-from fairlead.cmd.process.manual import render
 
 PAGE = render(build_parser())
 

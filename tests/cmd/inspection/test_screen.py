@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from fairlead.cmd.process.screen import Screen
+from fairlead.cmd.inspection.screen import Screen
 from fairlead.proxy.inspection.timeline import Event, Timeline
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.nodeentry import holder
+from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.net import linux
 from fairlead.net.errors import KernelError
 
