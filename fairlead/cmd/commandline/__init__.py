@@ -1,1 +1,1 @@
-"""What the command line itself needs: completion, the manual page, and the manifests in its arguments."""
+"""Needs of the command line itself: completion, the manual page, and the manifests in its arguments."""

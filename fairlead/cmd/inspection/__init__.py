@@ -1,1 +1,1 @@
-"""What commands find out about a running cluster: rules, packets, connections, answers of DNS, timelines."""
+"""Questions of commands to a running cluster: rules, packets, connections, answers of DNS, timelines."""

@@ -1,1 +1,1 @@
-"""What commands report of a cluster's processes, logs and memory, and of the machine."""
+"""Reports about the processes, logs and memory of a cluster, and about the machine."""
