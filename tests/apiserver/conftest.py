@@ -65,7 +65,7 @@ class Kubectl:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
 
     def __call__(self, *arguments: str, stdin: str = "", namespace: str = "default") -> str:

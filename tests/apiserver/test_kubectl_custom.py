@@ -24,7 +24,7 @@ def cron_tab(image: str) -> str:
 def test_a_custom_object_is_applied_again_with_a_change(certificates: Path, tmp_path: Path) -> None:
     async def story(kubectl: Kubectl) -> None:
         await kubectl("apply", "-f", "-", stdin=yaml.safe_dump(definition()))
-        await kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=20s")
+        await kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=120s")
         assert await kubectl("apply", "-f", "-", stdin=cron_tab("one")) == "crontab.stable.example.com/a created\n"
         assert await kubectl("apply", "-f", "-", stdin=cron_tab("two")) == "crontab.stable.example.com/a configured\n"
         assert await kubectl("get", "crontab", "a", "-o", "jsonpath={.spec.image}") == "two"

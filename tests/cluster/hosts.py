@@ -21,7 +21,7 @@ class Namespace:
     def enter(self) -> tuple[str, ...]:
         return ("nsenter", "-t", str(self.pid), "-n")
 
-    def run(self, *command: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*self.enter, *command], capture_output=True, text=True, check=False, timeout=timeout_s, cwd="/"
         )

@@ -75,7 +75,7 @@ class Scene:
         return done.stdout
 
     def log(self, name: str) -> str:
-        with closing(self.cluster.access().connect(timeout_s=20)) as connection:
+        with closing(self.cluster.access().connect(timeout_s=60)) as connection:
             connection.request("GET", f"{API}/pods/{name}/log", headers={"Connection": "close"})
             with closing(connection.getresponse()) as answer:
                 return str(answer.read().decode())

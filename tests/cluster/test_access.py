@@ -23,7 +23,7 @@ https://kubernetes.default.svc$0
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str = "", good: bool = True) -> str:
     command = ["kubectl", "--kubeconfig", str(cluster.state / "kubeconfig"), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=180)
     assert not good or done.returncode == 0, done.stderr
     return done.stdout.strip() if good else (done.stdout + done.stderr).strip()
 
@@ -52,7 +52,7 @@ def run_pod(cluster: Cluster, name: str, account: str = "default") -> None:
     spec = {"serviceAccountName": account, "containers": [container], "terminationGracePeriodSeconds": 0}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     kubectl(cluster, "create", "-f", "-", stdin=json.dumps(pod))
-    kubectl(cluster, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    kubectl(cluster, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
 
 
 def test_kubectl_asks_and_answers_what_users_may_do(cluster: Cluster) -> None:
@@ -135,12 +135,12 @@ def test_a_pod_has_the_rights_of_its_account_and_its_token_ends_with_it(cluster:
 def test_no_component_asks_for_what_it_may_not_do(cluster: Cluster) -> None:
     kubectl(cluster, "create", "deployment", "web", "--image=fairlead/web", "--replicas=2")
     kubectl(cluster, "expose", "deployment", "web", "--port=80", "--target-port=8080", "--type=LoadBalancer")
-    kubectl(cluster, "rollout", "status", "deployment/web", "--timeout=60s")
-    kubectl(cluster, "wait", "-n", "kube-system", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+    kubectl(cluster, "rollout", "status", "deployment/web", "--timeout=120s")
+    kubectl(cluster, "wait", "-n", "kube-system", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
     path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
     until("an address", lambda: kubectl(cluster, "get", "service", "web", "-o", path))
     kubectl(cluster, "scale", "deployment/web", "--replicas=1")
-    kubectl(cluster, "rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl(cluster, "rollout", "status", "deployment/web", "--timeout=120s")
     kubectl(cluster, "delete", "deployment,service", "web", "--wait")
     kubectl(cluster, "create", "namespace", "gone")
     kubectl(cluster, "delete", "namespace", "gone", "--wait")
@@ -166,14 +166,14 @@ def test_a_cluster_from_before_there_were_roles_keeps_its_rights_until_it_is_swi
         (made.state / "pki" / "sa.key").write_text("5a" * 32)
         (made.state / "pki" / "issued.json").write_text(json.dumps(issued))
         made.up()
-        kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
+        kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=120s")
         words = ("list", "secrets", "--as=system:serviceaccount:default:default")
         assert may(made, *words) == "yes"
         assert "authorization: AlwaysAllow" in made.fairlead("status").stdout
         assert forbidden_lines(made) == []
         made.fairlead("down")
         made.up("--authorization-mode", "RBAC")
-        kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
+        kubectl(made, "wait", "--for=condition=Ready", "pod/asker", "--timeout=120s")
         assert may(made, *words) == "no"
         assert made.status()["authorizationMode"] == "RBAC"
         assert "authorization" not in made.fairlead("status").stdout

@@ -29,11 +29,11 @@ def status_of(kubectl: Kubectl, name: str) -> dict[str, Any]:
 
 def test_a_workload_grows_under_load_and_shrinks_after_it_though_the_control_plane_is_killed(kubectl: Kubectl) -> None:
     kubectl("apply -f -", (ROOT / "examples/workloads/autoscaling.yaml").read_text())
-    kubectl("rollout status deployment/server --timeout=60s")
+    kubectl("rollout status deployment/server --timeout=120s")
     until("its use is known", lambda: status_of(kubectl, "server").get("currentMetrics"), limit_s=120)
     kubectl("scale deployment client --replicas=1")
     until("it has grown", lambda: status_of(kubectl, "server")["desiredReplicas"] >= 3, limit_s=180)
-    kubectl("rollout status deployment/server --timeout=60s")
+    kubectl("rollout status deployment/server --timeout=120s")
     assert "cpu resource utilization (percentage of request) above target" in kubectl("describe hpa server")
     kubectl.kill_control_plane()
     kubectl("scale deployment client --replicas=0")
@@ -47,5 +47,5 @@ def test_kubectl_makes_an_autoscaler(kubectl: Kubectl) -> None:
     kubectl("set resources deployment plain --requests=cpu=100m")
     kubectl("autoscale deployment plain --min=2 --max=3 --cpu-percent=70")
     until("it holds the bound", lambda: status_of(kubectl, "plain").get("desiredReplicas") == 2, limit_s=60)
-    kubectl("rollout status deployment/plain --timeout=60s")
+    kubectl("rollout status deployment/plain --timeout=120s")
     assert kubectl("get deployment plain -o jsonpath={.spec.replicas}") == "2"

@@ -42,23 +42,23 @@ def kubectl() -> Iterator[Kubectl]:
 def test_a_deleted_namespace_takes_its_pods_and_custom_objects_along(kubectl: Kubectl) -> None:
     kubectl("create namespace mall")
     kubectl("apply -f -", SHOPS)
-    kubectl("wait --for=condition=Established crd/shops.example.com --timeout=30s")
+    kubectl("wait --for=condition=Established crd/shops.example.com --timeout=120s")
     kubectl("apply -f -", SHOP)
     kubectl("-n mall create deployment web --image=fairlead/web")
-    kubectl("-n mall rollout status deployment/web --timeout=60s")
-    kubectl("delete namespace mall --timeout=60s")
+    kubectl("-n mall rollout status deployment/web --timeout=120s")
+    kubectl("delete namespace mall --timeout=120s")
     assert kubectl("get shops -A -o name") == ""
 
 
 def test_a_custom_owner_takes_what_it_owns_along(kubectl: Kubectl) -> None:
     kubectl("create namespace mall")
     kubectl("apply -f -", SHOPS)
-    kubectl("wait --for=condition=Established crd/shops.example.com --timeout=30s")
+    kubectl("wait --for=condition=Established crd/shops.example.com --timeout=120s")
     kubectl("apply -f -", SHOP)
     uid = kubectl("-n mall get shop one -o jsonpath={.metadata.uid}")
     kubectl("-n mall create configmap stock")
     owner = f'{{"apiVersion":"example.com/v1","kind":"Shop","name":"one","uid":"{uid}"}}'
     kubectl.run(["-n", "mall", "patch", "configmap", "stock", "-p", f'{{"metadata":{{"ownerReferences":[{owner}]}}}}'])
-    kubectl("-n mall delete shop one --timeout=30s")
+    kubectl("-n mall delete shop one --timeout=120s")
     until("the owned object is gone", lambda: "stock" not in kubectl("-n mall get configmap -o name"))
-    kubectl("delete namespace mall --timeout=60s")
+    kubectl("delete namespace mall --timeout=120s")

@@ -113,7 +113,7 @@ def cluster_of(who: str, machine: Namespace) -> Iterator[Cluster]:
 
 def in_pod(cluster: Cluster, script: str, *arguments: str) -> str:
     """Runs Python in the Pod's namespaces by `kubectl exec`'s way, the API's own exec being tested elsewhere."""
-    done = cluster.fairlead("kubectl", "exec", "client", "--", "python3", "-c", script, *arguments, timeout_s=60)
+    done = cluster.fairlead("kubectl", "exec", "client", "--", "python3", "-c", script, *arguments)
     return (done.stdout + done.stderr).strip()
 
 
@@ -131,7 +131,7 @@ def test_pods_reach_another_machine(who: str, machine: Namespace) -> None:
         )
         manifest.chmod(0o644)
         assert cluster.fairlead("kubectl", "apply", "-f", str(manifest)).returncode == 0
-        wait = ("kubectl", "wait", "--for=condition=Ready", "pod/client", "--timeout=30s")
+        wait = ("kubectl", "wait", "--for=condition=Ready", "pod/client", "--timeout=120s")
         assert cluster.fairlead(*wait).returncode == 0, cluster.fairlead("kubectl", "describe", "pod", "client").stdout
 
         assert in_pod(cluster, TALK, OUTSIDE, "8080", "10") == f"10 bytes from {OWN}"

@@ -54,7 +54,7 @@ def ask(kubectl: Kubectl, service: str, body: str | None = None) -> str:
 @example("guestbook")
 def test_the_guestbook_keeps_entries_and_its_followers_answer(apply: Kubectl) -> None:
     for name in ("redis-leader", "redis-follower", "frontend"):
-        apply(f"rollout status deployment/{name} --timeout=90s")
+        apply(f"rollout status deployment/{name} --timeout=120s")
     assert until("an entry is written", lambda: ask(apply, "frontend", "entry=hello")) == "thank you\n"
     until("the followers have the entry", lambda: ask(apply, "frontend") == "hello\n")
     assert apply("get pods -l app=guestbook --no-headers").count("1/1") == 3
@@ -63,45 +63,45 @@ def test_the_guestbook_keeps_entries_and_its_followers_answer(apply: Kubectl) ->
 @needs("mariadbd", "mariadb", "python3")
 @example("mysql")
 def test_mysql_keeps_its_rows_on_a_claim_when_its_pod_is_replaced(apply: Kubectl) -> None:
-    apply("rollout status deployment/blog-mysql --timeout=110s")
-    apply("rollout status deployment/blog --timeout=110s")
+    apply("rollout status deployment/blog-mysql --timeout=120s")
+    apply("rollout status deployment/blog --timeout=120s")
     assert apply("get pvc mysql -o jsonpath={.status.phase}") == "Bound"
     first = int(ask(apply, "blog").split()[1])
-    apply("delete pod -l tier=mysql --timeout=60s")
-    apply("rollout status deployment/blog-mysql --timeout=110s")
+    apply("delete pod -l tier=mysql --timeout=120s")
+    apply("rollout status deployment/blog-mysql --timeout=120s")
     assert until("the blog answers again", lambda: int(ask(apply, "blog").split()[1])) > first
 
 
 @needs("redis-server", "redis-cli")
 @example("replicated-redis")
 def test_followers_of_a_stateful_set_find_their_leader_by_its_name(apply: Kubectl) -> None:
-    apply("rollout status statefulset/redis --timeout=110s")
+    apply("rollout status statefulset/redis --timeout=120s")
     assert apply("exec redis-0 -- redis-cli set colour blue") == "OK\n"
     until("the last follower has the value", lambda: apply("exec redis-2 -- redis-cli get colour") == "blue\n")
     claims = apply("get pvc -l app=redis -o jsonpath={range.items[*]}{.metadata.name}={.status.phase};{end}")
     assert claims == "data-redis-0=Bound;data-redis-1=Bound;data-redis-2=Bound;"
-    apply("delete pod redis-0 --timeout=60s")
-    apply("rollout status statefulset/redis --timeout=110s")
+    apply("delete pod redis-0 --timeout=120s")
+    apply("rollout status statefulset/redis --timeout=120s")
     assert until("the leader has its data", lambda: apply("exec redis-0 -- redis-cli get colour")) == "blue\n"
 
 
 @needs("busybox")
 @example("quorum")
 def test_a_quorum_becomes_ready_and_a_drain_takes_one_member_at_a_time(apply: Kubectl) -> None:
-    apply("rollout status statefulset/member --timeout=110s")
+    apply("rollout status statefulset/member --timeout=120s")
     until("the budget allows one", lambda: apply("get pdb member -o jsonpath={.status.disruptionsAllowed}") == "1")
     assert len({pod["spec"]["nodeName"] for pod in apply.pods("member")}) == 3
-    apply("drain node2 --ignore-daemonsets --delete-emptydir-data --force --timeout=60s")
-    refused = apply.refusal("drain node3 --ignore-daemonsets --delete-emptydir-data --force --timeout=1s")
+    apply("drain node2 --ignore-daemonsets --delete-emptydir-data --force --timeout=120s")
+    refused = apply.refusal("drain node3 --ignore-daemonsets --delete-emptydir-data --force --timeout=3s")
     assert "member" in refused
     apply("uncordon node2 node3")
-    apply("rollout status statefulset/member --timeout=110s")
+    apply("rollout status statefulset/member --timeout=120s")
 
 
 @needs("busybox", "python3")
 @example("jobs")
 def test_the_jobs_complete_and_the_schedule_starts_one(apply: Kubectl) -> None:
-    apply("wait --for=condition=complete job/pi job/indexed --timeout=90s")
+    apply("wait --for=condition=complete job/pi job/indexed --timeout=120s")
     assert apply("logs job/pi").startswith("3.14159")
     assert apply("get job indexed -o jsonpath={.status.completedIndexes}") == "0-4"
 
@@ -115,7 +115,7 @@ def test_the_jobs_complete_and_the_schedule_starts_one(apply: Kubectl) -> None:
 @needs("python3")
 @example("log-collector")
 def test_a_log_collector_on_each_node_writes_the_logs_of_that_nodes_pods(apply: Kubectl) -> None:
-    apply("rollout status daemonset/log-collector --timeout=90s")
+    apply("rollout status daemonset/log-collector --timeout=120s")
     assert len({pod["spec"]["nodeName"] for pod in apply.pods("log-collector")}) == 3
     apply.run(["run", "talker", "--image=busybox", "--command", "--", "sh", "-c", "echo spoken; sleep 600"])
     node = until("the talker's node", lambda: apply("get pod talker -o jsonpath={.spec.nodeName}"))

@@ -123,7 +123,7 @@ def test_postgres_makes_its_database_from_the_environment(scene: Scene) -> None:
 
     def query(sql: str) -> str:
         command = ["psql", f"postgresql://postgres:it%27s@127.0.0.1:{port}/app", "-tAc", sql]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180).stdout
 
     assert until("postgres answers", lambda: query("SELECT text FROM notes")) == "first\n"
     query("INSERT INTO notes VALUES ('second')")
@@ -143,7 +143,7 @@ def test_mysql_makes_its_database_from_the_environment(scene: Scene) -> None:
 
     def query(user: str, password: str, sql: str) -> str:
         command = ["mariadb", "-h", "127.0.0.1", "-P", str(port), "-u", user, f"-p{password}", "app", "-Ne", sql]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180).stdout
 
     until("mysql answers", lambda: query("ann", "p", "SELECT 1") == "1\n")
     query("ann", "p", "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('kept')")

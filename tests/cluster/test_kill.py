@@ -203,7 +203,7 @@ def test_a_start_whose_template_is_killed_fails_with_the_reason_and_the_next_one
                 return next((p for p in descendants(starting.pid) if process_name(p) == "fairlead-fork"), 0)
 
             os.kill(until("the template", template), signal.SIGKILL)
-            _, told = starting.communicate(timeout=60)
+            _, told = starting.communicate(timeout=120)
         assert starting.returncode == 1
         assert "the components' template was ended by SIGKILL" in told
         assert told.count("\n") == 1

@@ -69,7 +69,7 @@ def test_a_container_that_takes_more_than_its_limit_is_killed_for_it(kubectl: Ku
 
 def test_limits_are_changed_while_the_container_runs(kubectl: Kubectl) -> None:
     make(kubectl, "elastic", command="exec sleep 1000000")
-    kubectl("wait --for=condition=Ready pod/elastic --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/elastic --timeout=120s")
     before = main_status(kubectl, "elastic")
     assert before["resources"]["limits"] == {"cpu": "200m", "memory": "64Mi"}
     assert before["allocatedResources"] == {"cpu": "100m", "memory": "32Mi"}
@@ -90,7 +90,7 @@ def test_limits_are_changed_while_the_container_runs(kubectl: Kubectl) -> None:
 
 def test_a_policy_says_that_a_resize_restarts_the_container(kubectl: Kubectl) -> None:
     make(kubectl, "restarted", command="exec sleep 1000000", on_memory="RestartContainer")
-    kubectl("wait --for=condition=Ready pod/restarted --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/restarted --timeout=120s")
     patch(kubectl, "restarted", "80Mi")
 
     def restarted() -> Any:
@@ -102,7 +102,7 @@ def test_a_policy_says_that_a_resize_restarts_the_container(kubectl: Kubectl) ->
 
 def test_more_than_the_node_has_is_infeasible_and_changes_nothing(kubectl: Kubectl) -> None:
     make(kubectl, "modest", command="exec sleep 1000000")
-    kubectl("wait --for=condition=Ready pod/modest --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/modest --timeout=120s")
     body = '{"spec":{"containers":[{"name":"main","resources":{"limits":{"cpu":"999"},"requests":{"cpu":"999"}}}]}}'
     kubectl.run(["patch", "pod", "modest", "--subresource=resize", "-p", body])
     until("it is infeasible", lambda: conditions(kubectl, "modest").get("PodResizePending") == "Infeasible")
@@ -116,7 +116,7 @@ def test_who_enforces_limits_is_said_and_shown(kubectl: Kubectl) -> None:
     node = kubectl.cluster.access().call("GET", "/api/v1/nodes/node1")
     missing = [c for c in node["status"]["conditions"] if c["type"] == "KernelLimits"]
     make(kubectl, "seen", command="exec sleep 1000000")
-    kubectl("wait --for=condition=Ready pod/seen --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/seen --timeout=120s")
     if missing:
         assert (missing[0]["status"], missing[0]["reason"]) == ("False", "NoControlGroups")
         assert "NoControlGroups" in kubectl("get events --all-namespaces --field-selector reason=NoControlGroups")
@@ -150,7 +150,7 @@ spec:
 def test_a_pod_that_writes_more_than_it_may_is_evicted(kubectl: Kubectl) -> None:
     kubectl("apply -f -", WRITER % ("writer", "/data/x", "1Mi"))
     kubectl("apply -f -", WRITER % ("fitting", "/data/x", "10Mi"))
-    kubectl("wait --for=condition=Ready pod/fitting --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/fitting --timeout=120s")
     status = until("it is evicted", lambda: (s := pod(kubectl, "writer")["status"]).get("reason") and s)
     assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
     assert status["message"] == 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '

@@ -37,7 +37,7 @@ def make(kubectl: Kubectl, name: str, *containers: str, wait: bool = True, **spe
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
     kubectl("apply -f -", json.dumps(pod))
     if wait:
-        kubectl(f"wait --for=condition=Ready pod/{name} --timeout=60s")
+        kubectl(f"wait --for=condition=Ready pod/{name} --timeout=120s")
 
 
 def execute(kubectl: Kubectl, name: str, script: str, *, container: str = "main") -> str:

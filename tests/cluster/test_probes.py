@@ -71,7 +71,7 @@ class Endpoints(threading.Thread):
         """Closes from another thread: the reader waits in the socket, and a plain close would not wake it."""
         self._closing = True
         self._connection.sock.shutdown(socket.SHUT_RDWR)
-        self.join(timeout=10)
+        self.join(timeout=60)
         self._answer.close()
         self._connection.close()
 

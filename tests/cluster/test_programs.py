@@ -55,7 +55,7 @@ def test_postgres_starts_as_its_user_and_stores_rows(scene: Scene) -> None:
 
     def query(sql: str) -> str:
         command = [psql, "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-tAc", sql]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180).stdout
 
     until("postgres answers", lambda: query("SELECT 1") == "1\n")
     query("CREATE TABLE notes (text text)")

@@ -25,7 +25,7 @@ _MODE = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:10249/pro
 
 def kubectl(cluster: Cluster, *arguments: str) -> None:
     command = ["kubectl", "--kubeconfig", str(cluster.state / "kubeconfig"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
 
 

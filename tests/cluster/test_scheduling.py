@@ -128,10 +128,10 @@ def zones(kubectl: Kubectl) -> dict[str, str]:
 
 def test_replicas_are_spread_over_the_zones(kubectl: Kubectl) -> None:
     kubectl("apply -f -", SPREAD)
-    kubectl("rollout status deployment/spread --timeout=60s")
+    kubectl("rollout status deployment/spread --timeout=120s")
     zone_of = zones(kubectl)
     assert sorted(Counter(zone_of[node] for node in places(kubectl, "spread")).values()) == [2, 2]
-    kubectl("delete deployment spread --timeout=60s")
+    kubectl("delete deployment spread --timeout=120s")
 
 
 def pod_of(name: str, priority_class: str, node: str, cpu: str) -> str:
@@ -150,14 +150,14 @@ def test_an_urgent_pod_takes_the_room_of_another(kubectl: Kubectl) -> None:
     allocatable = json.loads(kubectl("get node node1 -o json"))["status"]["allocatable"]["cpu"]
     whole = f"{int(allocatable) * 1000 - 100}m"
     kubectl("apply -f -", pod_of("humble", "low", "node1", whole))
-    kubectl("wait --for=condition=Ready pod/humble --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/humble --timeout=120s")
     kubectl("apply -f -", pod_of("urgent", "high", "node1", whole))
-    kubectl("wait --for=condition=Ready pod/urgent --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/urgent --timeout=120s")
     assert "humble" not in kubectl("get pods -o name")
     events = kubectl("get events --field-selector reason=Preempted")
     assert "Preempted by pod" in events
     assert "on node node1" in events
-    kubectl("delete pod urgent --timeout=60s")
+    kubectl("delete pod urgent --timeout=120s")
 
 
 def test_a_drained_node_keeps_only_daemons_and_every_workload_has_its_pods_elsewhere(kubectl: Kubectl) -> None:
@@ -173,10 +173,10 @@ def test_a_drained_node_keeps_only_daemons_and_every_workload_has_its_pods_elsew
         return counts == apps and all(p["spec"]["nodeName"] != without for p in running)
 
     until("all workloads run", all_run)
-    kubectl("wait --for=condition=Ready pod/alone --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/alone --timeout=120s")
     (target,) = places(kubectl, "alone")
-    kubectl("rollout status daemonset/agent --timeout=60s")
-    refused = kubectl.refusal(f"drain {target} --timeout=60s")
+    kubectl("rollout status daemonset/agent --timeout=120s")
+    refused = kubectl.refusal(f"drain {target} --timeout=120s")
     assert "cannot delete DaemonSet-managed Pods" in refused
     assert "cannot delete Pods with local storage" in refused
     kubectl(f"drain {target} --ignore-daemonsets --delete-emptydir-data --force --timeout=120s")
@@ -199,9 +199,9 @@ def test_a_taint_evicts_what_does_not_tolerate_it(kubectl: Kubectl) -> None:
     tolerant["spec"]["tolerations"] = [{"key": "maintenance", "operator": "Exists", "effect": "NoExecute"}]
     kubectl("apply -f -", json.dumps(tolerant))
     kubectl("apply -f -", pod_of("plain", "", "node2", "1m"))
-    kubectl("wait --for=condition=Ready pod/tolerant pod/plain --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/tolerant pod/plain --timeout=120s")
     kubectl("taint node node2 maintenance=yes:NoExecute")
-    kubectl("wait --for=delete pod/plain --timeout=60s")
+    kubectl("wait --for=delete pod/plain --timeout=120s")
     assert "tolerant" in kubectl("get pods -o name")
     assert "Marking for deletion Pod default/plain" in kubectl(
         "get events --field-selector reason=TaintManagerEviction"

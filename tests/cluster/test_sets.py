@@ -87,7 +87,7 @@ class Kubectl:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=180,
         )
 
     def pods(self, app: str) -> list[dict[str, Any]]:
@@ -116,21 +116,21 @@ def kubectl() -> Iterator[Kubectl]:
 
 def test_a_daemon_set_runs_on_all_nodes_and_is_updated_rolled_back_and_deleted_by_kubectl(kubectl: Kubectl) -> None:
     kubectl("apply -f -", DAEMON_SET)
-    assert "successfully rolled out" in kubectl("rollout status ds/agent --timeout=60s")
+    assert "successfully rolled out" in kubectl("rollout status ds/agent --timeout=120s")
     assert sorted(pod["spec"]["nodeName"] for pod in kubectl.pods("agent")) == ["node1", "node2", "node3"]
     kubectl("set env ds/agent VERSION=2")
-    kubectl("rollout status ds/agent --timeout=60s")
+    kubectl("rollout status ds/agent --timeout=120s")
     assert kubectl.versions("agent") == ["2", "2", "2"]
     assert [line.split()[0] for line in kubectl("rollout history ds/agent").splitlines()[2:4]] == ["1", "2"]
     assert "rolled back" in kubectl("rollout undo ds/agent")
     kubectl.kill_control_plane()
-    kubectl("rollout status ds/agent --timeout=60s")
+    kubectl("rollout status ds/agent --timeout=120s")
     assert kubectl.versions("agent") == ["1", "1", "1"]
     row = kubectl("get ds agent --no-headers").split()
     assert row[1:6] == ["3", "3", "3", "3", "3"]
     before = {pod["metadata"]["name"] for pod in kubectl.pods("agent")}
     kubectl("rollout restart ds/agent")
-    kubectl("rollout status ds/agent --timeout=60s")
+    kubectl("rollout status ds/agent --timeout=120s")
     assert before.isdisjoint(pod["metadata"]["name"] for pod in kubectl.pods("agent"))
     kubectl("delete ds agent")
     until("no pod", lambda: kubectl.pods("agent") == [])
@@ -145,7 +145,7 @@ def addresses(kubectl: Kubectl, names: list[str]) -> list[str]:
 
 def test_a_stateful_set_starts_in_order_and_is_updated_rolled_back_and_scaled_by_kubectl(kubectl: Kubectl) -> None:
     kubectl("apply -f -", STATEFUL_SET)
-    assert "roll out complete: 3 new pods" in kubectl("rollout status sts/db --timeout=90s")
+    assert "roll out complete: 3 new pods" in kubectl("rollout status sts/db --timeout=120s")
     pods = kubectl.pods("db")
     assert [pod["metadata"]["name"] for pod in pods] == ["db-0", "db-1", "db-2"]
     for earlier, later in pairwise(pods):
@@ -158,11 +158,11 @@ def test_a_stateful_set_starts_in_order_and_is_updated_rolled_back_and_scaled_by
     kubectl("set env sts/db VERSION=2")
     until("the first updated pod", lambda: "2" in kubectl.versions("db"))
     kubectl.kill_control_plane()
-    kubectl("rollout status sts/db --timeout=90s")
+    kubectl("rollout status sts/db --timeout=120s")
     assert kubectl.versions("db") == ["2", "2", "2"]
     assert [line.split()[0] for line in kubectl("rollout history sts/db").splitlines()[2:4]] == ["1", "2"]
     assert "rolled back" in kubectl("rollout undo sts/db")
-    kubectl("rollout status sts/db --timeout=90s")
+    kubectl("rollout status sts/db --timeout=120s")
     assert kubectl.versions("db") == ["1", "1", "1"]
     kubectl("scale sts/db --replicas=1")
     until("one pod", lambda: [pod["metadata"]["name"] for pod in kubectl.pods("db")] == ["db-0"])
@@ -173,16 +173,16 @@ def test_a_stateful_set_starts_in_order_and_is_updated_rolled_back_and_scaled_by
 
 def test_a_drain_waits_for_the_budget_of_the_pods(kubectl: Kubectl) -> None:
     kubectl("create deployment web --image=fairlead/web --replicas=3")
-    kubectl("rollout status deploy/web --timeout=60s")
+    kubectl("rollout status deploy/web --timeout=120s")
     kubectl("create pdb web --selector=app=web --min-available=3")
     until("the budget's status", lambda: kubectl("get pdb web -o jsonpath={.status.currentHealthy}") == "3")
     on_node = [pod["metadata"]["name"] for pod in kubectl.pods("web") if pod["spec"]["nodeName"] == "node2"]
     assert on_node
-    refused = kubectl.refusal("drain node2 --ignore-daemonsets --timeout=1s --delete-emptydir-data")
+    refused = kubectl.refusal("drain node2 --ignore-daemonsets --timeout=3s --delete-emptydir-data")
     assert "Cannot evict pod as it would violate the pod's disruption budget" in refused
     kubectl('patch pdb web -p {"spec":{"minAvailable":2}} --type=merge')
-    kubectl("drain node2 --ignore-daemonsets --timeout=60s --delete-emptydir-data")
-    kubectl("rollout status deploy/web --timeout=60s")
+    kubectl("drain node2 --ignore-daemonsets --timeout=120s --delete-emptydir-data")
+    kubectl("rollout status deploy/web --timeout=120s")
     assert all(pod["spec"]["nodeName"] != "node2" for pod in kubectl.pods("web"))
     kubectl("uncordon node2")
     kubectl("delete deploy,pdb web")

@@ -91,8 +91,8 @@ def kubectl(request: pytest.FixtureRequest) -> Iterator[Kubectl]:
 
 def deploy(kubectl: Kubectl, port: int) -> None:
     kubectl("apply -f -", APP.format(port=port))
-    kubectl("rollout status deployment/web -n shop --timeout=60s")
-    kubectl("wait crd/widgets.example.com --for=condition=Established --timeout=30s")
+    kubectl("rollout status deployment/web -n shop --timeout=120s")
+    kubectl("wait crd/widgets.example.com --for=condition=Established --timeout=120s")
     kubectl("apply -f -", WIDGET)
 
 
@@ -155,8 +155,8 @@ def test_a_restored_snapshot_has_the_objects_and_volumes_of_one_moment(kubectl: 
     assert "later" not in kubectl("get configmaps -n shop")
     assert "w" in kubectl("get widgets -n shop")
     assert names(kubectl, "pods -l app=web") == pods
-    kubectl("rollout status deployment/web -n shop --timeout=60s")
-    kubectl(f"wait -n shop {pod} --for=condition=Ready --timeout=30s")
+    kubectl("rollout status deployment/web -n shop --timeout=120s")
+    kubectl(f"wait -n shop {pod} --for=condition=Ready --timeout=120s")
     until("the Pod is started again", lambda: "1" in restarts(kubectl, pod))
     times = [float(line) for line in log_lines(kubectl, pod)]
     restarted = times.index(next(at for at in times if at > ended))

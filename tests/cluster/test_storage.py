@@ -189,21 +189,21 @@ def starts(kubectl: Kubectl, pod: str) -> str:
 def test_the_data_of_a_set_outlive_pods_rollouts_the_cluster_and_kills(alone: Kubectl) -> None:
     kubectl = alone
     kubectl("apply -f -", SET)
-    assert "roll out complete" in kubectl("rollout status sts/web --timeout=90s")
+    assert "roll out complete" in kubectl("rollout status sts/web --timeout=120s")
     names = {path.name.partition("_")[2] for path in directories(kubectl)}
     assert names == {"default_data-web-0", "default_data-web-1"}
     assert starts(kubectl, "web-0") == "web-0 1\n"
     kubectl("delete pod web-0")
     until("web-0 again", lambda: starts(kubectl, "web-0") == "web-0 1\nweb-0 1\n")
     kubectl("set env sts/web VERSION=2")
-    kubectl("rollout status sts/web --timeout=90s")
+    kubectl("rollout status sts/web --timeout=120s")
     assert starts(kubectl, "web-0") == "web-0 1\nweb-0 1\nweb-0 2\n"
     for component in ("control-plane", "agent-node1", "agent-node2", "agent-node3"):
         kill_and_wait_for_another(kubectl.cluster, component)
     assert kubectl.cluster.fairlead("down").returncode == 0
     kubectl.cluster.up()
     until("web-0 after the start", lambda: starts(kubectl, "web-0").endswith("web-0 2\nweb-0 2\n"))
-    kubectl("rollout status sts/web --timeout=90s")
+    kubectl("rollout status sts/web --timeout=120s")
     kubectl("scale sts/web --replicas=1")
     until("the directory of web-1 is gone", lambda: len(directories(kubectl)) == 1)
     kubectl("delete sts web")
@@ -215,7 +215,7 @@ def test_the_data_of_a_set_outlive_pods_rollouts_the_cluster_and_kills(alone: Ku
 
 def test_pods_of_all_nodes_share_a_directory(kubectl: Kubectl) -> None:
     kubectl("apply -f -", SHARED)
-    kubectl("rollout status ds/shared --timeout=60s")
+    kubectl("rollout status ds/shared --timeout=120s")
     [directory] = directories(kubectl)
     until("a file of each node", lambda: {p.name for p in directory.iterdir()} == {"node1", "node2", "node3"})
     kubectl("delete pvc shared --wait=false")
@@ -231,7 +231,7 @@ def test_a_pod_goes_where_its_local_volume_is(kubectl: Kubectl) -> None:
     path.chmod(0o755)
     (path / "there").write_text("data\n")
     kubectl("apply -f -", LOCAL.format(path=path))
-    kubectl("wait --for=condition=Ready pod/local --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/local --timeout=120s")
     assert kubectl("get pod local -o jsonpath={.spec.nodeName}") == "node2"
     until("the file", lambda: kubectl("logs local") == "data\n")
     kubectl("delete pod,pvc local")
@@ -243,7 +243,7 @@ def test_a_pod_goes_where_its_local_volume_is(kubectl: Kubectl) -> None:
 
 def test_an_ephemeral_volume_goes_with_its_pod(kubectl: Kubectl) -> None:
     kubectl("apply -f -", SCRATCH)
-    kubectl("wait --for=condition=Ready pod/scratch --timeout=60s")
+    kubectl("wait --for=condition=Ready pod/scratch --timeout=120s")
     [directory] = directories(kubectl)
     assert directory.name.endswith("_default_scratch-v")
     kubectl("delete pod scratch")

@@ -38,8 +38,8 @@ class Watching:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
-        self._reader.join(timeout=30)
+        code = self.process.wait(timeout=120)
+        self._reader.join(timeout=120)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

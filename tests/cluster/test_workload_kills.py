@@ -91,7 +91,7 @@ def get(kubectl: Kubectl, path: str) -> dict[str, Any]:
 def test_killed_components_lose_no_completion_and_no_replica(kubectl: Kubectl) -> None:
     rng = random.Random(5)
     kubectl("apply -f -", STATEFUL_SET)
-    kubectl("rollout status sts/db --timeout=90s")
+    kubectl("rollout status sts/db --timeout=120s")
     for number in range(REPLICAS):
         kubectl.run(["exec", f"db-{number}", "--", "sh", "-c", f"echo {number} > /data/own"])
     claims = kubectl("get pvc -o name")
@@ -99,13 +99,13 @@ def test_killed_components_lose_no_completion_and_no_replica(kubectl: Kubectl) -
     kubectl("set env sts/db VERSION=2")
     for group in GROUPS:
         kill_and_wait(kubectl, group, rng)
-    kubectl("wait --for=condition=complete job/fifty --timeout=110s")
+    kubectl("wait --for=condition=complete job/fifty --timeout=120s")
     status = get(kubectl, "/apis/batch/v1/namespaces/default/jobs/fifty")["status"]
     assert (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"]) == (COMPLETIONS, 0, {})
     assert status["completedIndexes"] == f"0-{COMPLETIONS - 1}"
     pods = get(kubectl, "/api/v1/namespaces/default/pods?labelSelector=job-name%3Dfifty")["items"]
     assert [pod["status"]["phase"] for pod in pods] == ["Succeeded"] * COMPLETIONS
-    kubectl("rollout status sts/db --timeout=90s")
+    kubectl("rollout status sts/db --timeout=120s")
     assert kubectl.versions("db") == ["2"] * REPLICAS
     assert kubectl("get pvc -o name") == claims
     for number in range(REPLICAS):

@@ -344,7 +344,7 @@ def test_ctrl_c_ends_a_cluster_in_the_foreground(cluster: Cluster) -> None:
     until("a ready cluster", lambda: cluster.status()["ready"])
     pids = cluster.processes()
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "API ready at" in out
     assert out.endswith(f'cluster "{cluster.name}" is down\n')
@@ -381,7 +381,7 @@ def test_two_starts_at_once_make_one_cluster_and_two_purges_at_once_both_succeed
     down = cluster.runner.command("down", "--name", cluster.name, "--purge")
     for command, codes in ((up, [0, 1]), (down, [0, 0])):
         both = [cluster.runner.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-        said = [process.communicate(timeout=60) for process in both]
+        said = [process.communicate(timeout=120) for process in both]
         assert sorted(process.returncode for process in both) == codes, said
         assert sum(err.count("\n") for _, err in said) == sum(codes), said
         if command is up:

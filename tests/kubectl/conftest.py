@@ -28,7 +28,7 @@ class Kubectl:
     manifests: Path
     node_port: int
 
-    def try_(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def try_(self, *arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
         runner = self.cluster.runner
         environment = runner.environment | {
             "KUBECONFIG": str(self.cluster.state / "kubeconfig"),
@@ -45,7 +45,7 @@ class Kubectl:
             timeout=timeout_s,
         )
 
-    def __call__(self, *arguments: str, timeout_s: float = 60) -> str:
+    def __call__(self, *arguments: str, timeout_s: float = 180) -> str:
         done = self.try_(*arguments, timeout_s=timeout_s)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout

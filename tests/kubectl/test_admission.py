@@ -174,7 +174,7 @@ def hook(kubectl: Kubectl, apply: Callable[[str], str]) -> Certificate:
     apply(HOOK.format(**texts))
     (kubectl.manifests / "server.py").write_text(SERVER)
     kubectl("create", "configmap", "hook", "-n", "hooks", "--from-file=server.py")
-    kubectl("rollout", "status", "deployment/hook", "-n", "hooks", "--timeout=50s")
+    kubectl("rollout", "status", "deployment/hook", "-n", "hooks", "--timeout=120s")
     return made
 
 

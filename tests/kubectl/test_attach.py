@@ -89,7 +89,7 @@ def test_a_piped_input_goes_in_and_the_output_and_exit_code_come_out(kubectl: Ku
 def test_a_service_is_asked_from_a_passing_pod(kubectl: Kubectl) -> None:
     kubectl("create", "deployment", "web", "--image=nginx")
     kubectl("expose", "deployment", "web", "--port=80")
-    kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     until("an endpoint", lambda: "10.244" in kubectl("get", "endpoints", "web", "-o", "yaml"))
     done = piped(kubectl, "", *RUN, "ask", "--", "curl", "-sS", "--max-time", "5", "http://web")
     assert "nginx in Pod web-" in done.stdout, done.stdout + done.stderr
@@ -108,7 +108,7 @@ def test_a_shell_on_a_terminal_is_left_and_joined_again(kubectl: Kubectl) -> Non
         terminal.type("echo again-$word\n")
         terminal.see("again-kept")
         terminal.type("exit 5\n")
-        assert terminal.running.wait(timeout=20) == 0
+        assert terminal.running.wait(timeout=60) == 0
     until("its exit code", lambda: "exitCode: 5" in kubectl("get", "po", "shell", "-o", "yaml"))
     assert "again-kept" in kubectl("logs", "shell")
     refused = kubectl.try_("attach", "shell")
@@ -122,11 +122,11 @@ def test_a_passing_shell_is_removed_when_it_is_left(kubectl: Kubectl) -> None:
         terminal.see("# ")
         terminal.type("stty size; exit\n")
         terminal.see('pod "tmp" deleted')
-        assert terminal.running.wait(timeout=20) == 0
+        assert terminal.running.wait(timeout=60) == 0
 
 
 def test_what_a_container_says_is_watched_without_an_input(kubectl: Kubectl) -> None:
     kubectl("run", "clock", "--restart=Never", "--image=busybox", "--", "sh", "-c", "sleep 2; echo late; exit 1")
-    kubectl("wait", "--for=condition=Ready", "pod/clock", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/clock", "--timeout=120s")
     done = kubectl.try_("attach", "clock")
     assert (done.stdout, done.returncode) == ("late\n", 0), done.stderr

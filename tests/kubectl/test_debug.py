@@ -19,7 +19,7 @@ PROFILE = "--profile=general"
 @pytest.fixture(scope="module", autouse=True)
 def app(kubectl: Kubectl) -> None:
     kubectl("run", "app", "--image=busybox", "--command", "--", "sleep", "4242")
-    kubectl("wait", "--for=condition=Ready", "pod/app", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/app", "--timeout=120s")
 
 
 def test_a_debugger_joins_a_container_and_is_attached_to_again(kubectl: Kubectl) -> None:
@@ -32,7 +32,7 @@ def test_a_debugger_joins_a_container_and_is_attached_to_again(kubectl: Kubectl)
         terminal.see(HINT)
         terminal.type("echo again-$word; exit 3\n")
         terminal.see("again-kept")
-        terminal.running.wait(timeout=20)
+        terminal.running.wait(timeout=60)
 
     def state() -> object:
         status = json.loads(kubectl("get", "pod", "app", "-o", "json"))["status"]["ephemeralContainerStatuses"][0]
@@ -52,7 +52,7 @@ def test_a_pod_is_debugged_in_a_copy_of_it(kubectl: Kubectl) -> None:
         terminal.type("echo in-$(hostname)\n")
         terminal.see("in-copy")
         terminal.type("exit\n")
-        terminal.running.wait(timeout=20)
+        terminal.running.wait(timeout=60)
     assert json.loads(kubectl("get", "pod", "copy", "-o", "json"))["spec"]["containers"][1]["name"] == "dbg"
 
 
@@ -62,4 +62,4 @@ def test_a_node_is_debugged_with_its_files_and_network(kubectl: Kubectl) -> None
         terminal.type("test -d /host/usr/bin && echo on-$(hostname)-with-files\n")
         terminal.see("on-node1-with-files")
         terminal.type("exit\n")
-        assert terminal.running.wait(timeout=20) == 0
+        assert terminal.running.wait(timeout=60) == 0

@@ -30,7 +30,7 @@ PODS = "/api/v1/namespaces/default/pods"
 def pod(kubectl: Kubectl) -> None:
     script = "echo one; printf two; python3 -m http.server --bind 127.0.0.1 8080"
     kubectl("run", "p", "--image=busybox", "--", "sh", "-c", script)
-    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=120s")
 
 
 def told(kubectl: Kubectl, *arguments: str, websockets: bool, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -98,16 +98,16 @@ def run(script, **more):
 print(sorted(run("echo x; echo y >&2").split()))
 talk = run("read x; echo got $x; read y; exit 5", stdin=True, _preload_content=False)
 talk.write_stdin("this\\n")
-print(talk.readline_stdout(timeout=5))
+print(talk.readline_stdout(timeout=60))
 talk.write_stdin("\\n")
-talk.run_forever(timeout=5)
+talk.run_forever(timeout=60)
 print(talk.returncode)
 """
 
 
 def test_the_python_client_runs_commands(kubectl: Kubectl) -> None:
     command = [sys.executable, "-c", PYTHON_CLIENT, str(kubectl.cluster.state / "kubeconfig")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert done.stdout == "['x', 'y']\ngot this\n5\n", done.stderr
 
 
@@ -124,7 +124,7 @@ def connect(kubectl: Kubectl, path: str, *protocols: str) -> Any:
     context.load_cert_chain(files["cert"], files["key"])
     where = urlsplit(cluster["server"]).netloc
     url = f"wss://{where}{path}"
-    return websocket.create_connection(url, timeout=10, subprotocols=list(protocols), sslopt={"context": context})
+    return websocket.create_connection(url, timeout=60, subprotocols=list(protocols), sslopt={"context": context})
 
 
 def test_a_watch_over_websocket_brings_events_as_text(kubectl: Kubectl) -> None:

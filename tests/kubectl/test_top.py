@@ -29,7 +29,7 @@ def cells(text: str) -> list[list[str]]:
 def test_top_shows_what_nodes_pods_and_containers_use(kubectl: Kubectl) -> None:
     (kubectl.manifests / "busy.yaml").write_text(BUSY)
     kubectl("create", "-f", "busy.yaml")
-    kubectl("wait", "--for=condition=Ready", "pod/busy", timeout_s=90)
+    kubectl("wait", "--for=condition=Ready", "pod/busy", "--timeout=120s")
 
     def usage() -> dict[str, int]:
         found = cells(kubectl("top", "pod", "--containers", "-l", "work=hard", "--no-headers"))
@@ -96,7 +96,7 @@ def test_a_node_shows_its_pods_and_metrics_as_kubelets_do(kubectl: Kubectl) -> N
     (kubectl.manifests / "listed.yaml").write_text(LISTED)
     kubectl("apply", "-f", "listed.yaml")
     try:
-        kubectl("wait", "--for=condition=Ready", "pod/listed", timeout_s=90)
+        kubectl("wait", "--for=condition=Ready", "pod/listed", "--timeout=120s")
         pod = json.loads(kubectl("get", "pod", "listed", "-o", "json"))
         answer = json.loads(kubectl("get", "--raw", "/api/v1/nodes/node1:10250/proxy/pods"))
         metrics = kubectl("get", "--raw", f"{NODE}/metrics")

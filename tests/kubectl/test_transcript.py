@@ -54,7 +54,7 @@ def test_each_file_is_created(kubectl: Kubectl) -> None:
         ("nodeport-nginx.yaml", "service/nodeport-service created\n"),
     ):
         assert kubectl("create", "-f", file) == text
-    assert kubectl("rollout", "status", "deployment/webui", "--timeout=30s").endswith(
+    assert kubectl("rollout", "status", "deployment/webui", "--timeout=120s").endswith(
         'deployment "webui" successfully rolled out\n'
     )
 
@@ -151,21 +151,21 @@ def test_endpoints_and_answers_follow_the_scale(kubectl: Kubectl) -> None:
         until(f"{replicas} answering", lambda n=replicas: len(answering(kubectl)) == n)  # type: ignore[misc]
         assert answering(kubectl)["?"] == 0
     kubectl("scale", "deployment/webui", "--replicas=3")
-    kubectl("rollout", "status", "deployment/webui", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/webui", "--timeout=120s")
 
 
 def test_a_rolling_update_goes_through_and_can_be_undone(kubectl: Kubectl) -> None:
     image = "jsonpath={.spec.template.spec.containers[0].image}"
     before = set(pods(kubectl))
     assert "image updated" in kubectl("set", "image", "deployment/webui", "nginx-container=nginx:1.16")
-    kubectl("rollout", "status", "deployment/webui", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/webui", "--timeout=120s")
     until("the old Pods' end", lambda: len(pods(kubectl)) == 3)
     assert not before & set(pods(kubectl))
     assert kubectl("get", "deployment/webui", "-o", image) == "nginx:1.16"
     history = rows(kubectl("rollout", "history", "deployment/webui"))
     assert [row[0] for row in history if row[0].isdigit()] == ["1", "2"]
     assert kubectl("rollout", "undo", "deployment/webui") == "deployment.apps/webui rolled back\n"
-    kubectl("rollout", "status", "deployment/webui", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/webui", "--timeout=120s")
     assert kubectl("get", "deployment/webui", "-o", image) == "nginx:1.14"
     until("the updated Pods' end", lambda: len(pods(kubectl)) == 3)
     assert len(answering(kubectl)) == 3

@@ -48,7 +48,7 @@ def port_forward(kubectl: Kubectl, what: str, port: int, *, websockets: bool) ->
 
 def test_a_service_a_pod_and_a_node_are_reached_through_the_api_server(kubectl: Kubectl) -> None:
     kubectl("create", "-f", "webui-deployment.yaml", "-f", "webui-svc.yaml")
-    kubectl("rollout", "status", "deployment/webui", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/webui", "--timeout=120s")
     until(
         "an answer through the proxy",
         lambda: kubectl.try_("get", "--raw", f"{SERVICES}/webui-svc/proxy/").returncode == 0,
@@ -95,7 +95,7 @@ print(bool(core.connect_get_namespaced_service_proxy("webui-svc", "default")))
 def test_the_python_client_forwards_ports_too(kubectl: Kubectl) -> None:
     pod = kubectl("get", "po", "-l", "app=webui", "-o", "name").split()[0].replace("pod/", "")
     command = [sys.executable, "-c", PYTHON_CLIENT, str(kubectl.cluster.state / "kubeconfig"), pod]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert done.stdout == "HTTP/1.1 200 None\nTrue\n", done.stderr
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
-from tests.cluster.support import Cluster, free_node_port, free_port, new_cluster, until
+from tests.cluster.support import Cluster, free_node_port, free_port, in_one_of, new_cluster, until
 from tests.loadbalancer.asking import Asking
 from tests.loadbalancer.cluster import (
     ASK_UDP,
@@ -49,7 +49,7 @@ import json, sys, time, urllib.request
 seen = set()
 for _ in range(int(sys.argv[2])):
     request = urllib.request.Request(sys.argv[1], headers={"Accept": "application/json"})
-    seen.add(json.load(urllib.request.urlopen(request, timeout=3))["pod"])
+    seen.add(json.load(urllib.request.urlopen(request, timeout=10))["pod"])
     if len(seen) > 1:
         break
     time.sleep(float(sys.argv[3]))
@@ -88,9 +88,10 @@ def test_the_page_is_served_at_the_address_from_everywhere(cluster: Cluster) -> 
     where = f"http://{wait_address(cluster, 'shop')}/"
     page = until("the page on the host", lambda: from_host(url(cluster, "shop")))
     assert page["pod"] in {f"web-{n}" for n in NODES}
-    for answer in (from_fabric(cluster, where), *(from_node(cluster, n, where) for n in NODES)):
-        assert "web-node" in answer
-    assert {"EnsuringLoadBalancer", "EnsuredLoadBalancer"} <= set(reasons(cluster, "shop"))
+    until("an answer on the fabric", partial(serves, cluster, where))
+    for node in NODES:
+        until(f"an answer on {node}", partial(answers_on, cluster, node, where))
+    until("its events", lambda: {"EnsuringLoadBalancer", "EnsuredLoadBalancer"} <= set(reasons(cluster, "shop")))
 
 
 def test_a_pod_reaches_the_address(cluster: Cluster) -> None:
@@ -126,19 +127,25 @@ def test_when_the_announcing_node_dies_another_one_answers(cluster: Cluster) -> 
     link = f"node{first.removeprefix('node')}"
     page = url(cluster, "shop")
     until("its node", lambda: announcers(cluster, where) == [first])
+
+    def move() -> None:
+        try:
+            with asking(page) as report:
+                until("answers", lambda: report.answers > 20)
+                on_fabric(cluster, "ip", "link", "set", link, "down")
+                answers = report.answers
+                until("answers again", lambda: report.answers > answers + 20)
+            assert report.failures == []
+            assert report.slowest_s < 5, "a client that waits five seconds would have given up"
+            assert second in announcers(cluster, where)
+        finally:
+            on_fabric(cluster, "ip", "link", "set", link, "up")
+            until("back again", lambda: announcers(cluster, where) == [first])
+
     try:
-        with asking(page) as report:
-            until("answers", lambda: report.answers > 20)
-            on_fabric(cluster, "ip", "link", "set", link, "down")
-            answers = report.answers
-            until("answers again", lambda: report.answers > answers + 20)
-        assert report.failures == []
-        assert report.slowest_s < 5, "a client that waits five seconds would have given up"
-        assert second in announcers(cluster, where)
+        in_one_of(5, move)
     finally:
-        on_fabric(cluster, "ip", "link", "set", link, "up")
         cluster.access().call("DELETE", f"{CORE}/pods/lonely?gracePeriodSeconds=0")
-    until("back again", lambda: announcers(cluster, where) == [first])
 
 
 def test_a_dying_node_costs_its_own_addresses_two_seconds_and_others_nothing(cluster: Cluster) -> None:
@@ -152,21 +159,30 @@ def test_a_dying_node_costs_its_own_addresses_two_seconds_and_others_nothing(clu
     create(cluster, pod("lonely", "lonely", third))
     wait_ready(cluster, "lonely")
     enter = to_fabric(cluster)
-    for where in (dying, living):
-        until("its node", partial(is_announced, cluster, where, homes[where]))
-        until("an answer", partial(serves, cluster, f"http://{where}/", "lonely"))
+
+    def all_answer() -> None:
+        for where in (dying, living):
+            until("its node", partial(is_announced, cluster, where, homes[where]))
+            until("an answer", partial(serves, cluster, f"http://{where}/", "lonely"))
+
+    def move() -> None:
+        try:
+            # Patient, so that only a lost request counts, and not one that a busy machine is slow with.
+            stays = Asking(enter, f"http://{living}/", patience_s=2)
+            with stays, Asking(enter, f"http://{dying}/") as moves:
+                on_fabric(cluster, "ip", "link", "set", homes[dying], "down")
+                moves.more(30)
+            assert moves.report.longest_s < 2.5, moves.report
+            assert stays.report.failed == 0, stays.report
+        finally:
+            on_fabric(cluster, "ip", "link", "set", homes[dying], "up")
+            all_answer()
+
+    all_answer()
     try:
-        # Patient, so that only a lost request counts, and not one that a busy machine is slow with.
-        stays = Asking(enter, f"http://{living}/", patience_s=2)
-        with stays, Asking(enter, f"http://{dying}/") as moves:
-            on_fabric(cluster, "ip", "link", "set", homes[dying], "down")
-            moves.more(30)
-        assert moves.report.longest_s < 2.5, moves.report
-        assert stays.report.failed == 0, stays.report
+        in_one_of(5, move)
     finally:
-        on_fabric(cluster, "ip", "link", "set", homes[dying], "up")
         cluster.access().call("DELETE", f"{CORE}/pods/lonely?gracePeriodSeconds=0")
-    until("back again", lambda: announcers(cluster, dying) == [homes[dying]])
 
 
 def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_address(cluster: Cluster) -> None:
@@ -181,10 +197,14 @@ def test_the_local_policy_is_announced_where_a_pod_is_and_keeps_the_clients_addr
     assert (page["pod"], page["client"]) == ("near", "172.30.0.1")
     by_port = f"http://127.0.0.1:{node_port}/"
     until("the page by the node port", lambda: from_host(by_port))
-    with asking(by_port) as report:
-        until("some answers", lambda: report.answers >= 9)
-    assert not report.failures
-    assert report.slowest_s < 0.5, "a node without a Pod was asked, which says nothing"
+
+    def ask_nine_times() -> None:
+        with asking(by_port) as report:
+            until("some answers", lambda: report.answers >= 9)
+        assert not report.failures
+        assert report.slowest_s < 0.5, "a node without a Pod was asked, which says nothing"
+
+    in_one_of(5, ask_nine_times)
     cluster.access().call("DELETE", f"{CORE}/pods/near?gracePeriodSeconds=0")
     until("nobody", lambda: announcers(cluster, where) == [])
 
@@ -195,7 +215,8 @@ def test_source_ranges_keep_others_out(cluster: Cluster) -> None:
     assert "failed:" in from_fabric(cluster, f"http://{wait_address(cluster, 'closed')}/")
     where = f"http://{wait_address(cluster, 'open')}/"
     until("an answer", partial(serves, cluster, where))
-    assert from_host(url(cluster, "open"))["pod"].startswith("web-")
+    page = until("the page on the host", lambda: from_host(url(cluster, "open")))
+    assert page["pod"].startswith("web-")
 
 
 def test_services_share_an_address_on_different_ports(cluster: Cluster) -> None:
@@ -230,7 +251,8 @@ def test_datagrams_reach_pods_by_balancer_and_by_node_port(cluster: Cluster) -> 
         answer = until("an answer", partial(ask_datagram, url(cluster, name)))
         assert answer.startswith("hi from ")
     where = wait_address(cluster, "echo")
-    assert on_fabric(cluster, "/usr/bin/python3", "-c", ASK_UDP, where, "5353").startswith("hi from ")
+    command = ("/usr/bin/python3", "-c", ASK_UDP, where, "5353")
+    until("an answer", lambda: on_fabric(cluster, *command).startswith("hi from "))
     cluster.access().call("DELETE", f"{CORE}/pods/echo?gracePeriodSeconds=0")
 
 
@@ -239,8 +261,12 @@ def test_a_client_on_the_fabric_stays_with_its_pod_until_its_time_is_over(cluste
     create(cluster, balanced("sticky", "web", sessionAffinity="ClientIP", sessionAffinityConfig=config))
     where = f"http://{wait_address(cluster, 'sticky')}/"
     until("an answer", partial(serves, cluster, where))
-    first = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "20", "0.01")
-    assert len(first.split()) == 1, "it was sent to several"
+
+    def ask_at_once() -> None:
+        found = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "20", "0.01")
+        assert len(found.split()) == 1, "it was sent to several"
+
+    in_one_of(5, ask_at_once)
     # Each time it may be sent to the same again: once in three, so once in 50,000 runs every time.
     later = on_fabric(cluster, "/usr/bin/python3", "-c", ASK_MANY, where, "10", "1.2")
     assert len(later.split()) > 1, "the time-out is not heeded"
@@ -252,7 +278,7 @@ def test_without_node_ports_it_serves_everywhere_all_the_same(cluster: Cluster) 
     until("an answer", partial(serves, cluster, where))
     spec = cluster.access().call("GET", f"{SERVICES}/bare")["spec"]
     assert "nodePort" not in spec["ports"][0]
-    assert "web-node" in from_node(cluster, "node1", where)
+    until("an answer on node1", partial(answers_on, cluster, "node1", where))
     page = until("the page on the host", lambda: from_host(url(cluster, "bare")))
     assert page["pod"].startswith("web-")
 
@@ -260,6 +286,11 @@ def test_without_node_ports_it_serves_everywhere_all_the_same(cluster: Cluster) 
 def serves(cluster: Cluster, where: str, pod_name: str = "web-node") -> bool:
     """Returns True if the Pod's name is in the answer to a client on the fabric."""
     return pod_name in from_fabric(cluster, where)
+
+
+def answers_on(cluster: Cluster, node: str, where: str) -> bool:
+    """Returns True if a web Pod answers a client on the node."""
+    return "web-node" in from_node(cluster, node, where)
 
 
 def is_announced(cluster: Cluster, where: str, node: str) -> bool:
@@ -286,7 +317,7 @@ def test_a_published_port_without_endpoints_is_closed_and_keeps_its_url(cluster:
 
     def refused() -> bool:
         try:
-            socket.create_connection(("127.0.0.1", urlsplit(before).port or 80), 1).close()
+            socket.create_connection(("127.0.0.1", urlsplit(before).port or 80), 10).close()
         except ConnectionRefusedError:
             return True
         return False
@@ -312,9 +343,7 @@ def test_ten_thousand_connections_are_held_and_all_of_them_work(cluster: Cluster
     try:
         socks.extend(socket.create_connection(("127.0.0.1", place.port or 80), 10) for _ in range(count))
         until("all of them carried", lambda: open_descriptors(relay) >= 2 * count)
-        busy, start = cpu_s(relay), time.monotonic()
-        time.sleep(1)
-        assert (cpu_s(relay) - busy) / (time.monotonic() - start) < 0.1, "it is busy with idle connections"
+        in_one_of(5, partial(assert_idle, relay))
         assert answered(socks) == count
     finally:
         for sock in socks:
@@ -324,6 +353,12 @@ def test_ten_thousand_connections_are_held_and_all_of_them_work(cluster: Cluster
         assert count == 10_000
 
 
+def assert_idle(pid: int) -> None:
+    busy, start = cpu_s(pid), time.monotonic()
+    time.sleep(1)
+    assert (cpu_s(pid) - busy) / (time.monotonic() - start) < 0.1, "it is busy with idle connections"
+
+
 def answered(socks: list[socket.socket]) -> int:
     """Asks on every connection, and counts those that answer."""
     waiting = selectors.DefaultSelector()
@@ -331,7 +366,7 @@ def answered(socks: list[socket.socket]) -> int:
         sock.setblocking(False)
         sock.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         waiting.register(sock, selectors.EVENT_READ)
-    count, end = 0, time.monotonic() + 30
+    count, end = 0, time.monotonic() + 120
     while waiting.get_map() and time.monotonic() < end:
         for key, _ in waiting.select(1):
             assert isinstance(key.fileobj, socket.socket)
@@ -381,9 +416,9 @@ def test_a_browser_shows_the_page_that_open_names(cluster: Cluster, tmp_path: Pa
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     ]
     common = [browser, *options, *quiet]
-    done = subprocess.run([*common, "--dump-dom", page], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*common, "--dump-dom", page], capture_output=True, text=True, timeout=180, check=False)
     assert "web-node" in done.stdout, done.stderr
-    subprocess.run([*common, f"--screenshot={shot}", page], capture_output=True, timeout=60, check=True)
+    subprocess.run([*common, f"--screenshot={shot}", page], capture_output=True, timeout=180, check=True)
     assert shot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert shot.stat().st_size > 2000, "an empty page is smaller"
 
@@ -393,7 +428,7 @@ def test_addresses_and_urls_outlive_a_restart_of_the_cluster(cluster: Cluster) -
     create(cluster, balanced("a", "web", port=free_port()), balanced("b", "web", port=free_port()))
     before = [wait_address(cluster, name) for name in ("a", "b")]
     pages = [url(cluster, name) for name in ("a", "b")]
-    cluster.fairlead("down")
+    assert cluster.fairlead("down").returncode == 0
     cluster.up()
     assert [address(cluster, name) for name in ("a", "b")] == before
     for name, page in zip(("a", "b"), pages, strict=True):

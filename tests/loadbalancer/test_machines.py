@@ -17,7 +17,7 @@ import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
 from tests.cluster.hosts import PYTHON, Namespace, cluster_on, namespace
-from tests.cluster.support import ROOT, Cluster, new_cluster, until
+from tests.cluster.support import ROOT, Cluster, in_one_of, new_cluster, until
 from tests.loadbalancer.asking import Asking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.mark.root]
@@ -67,7 +67,7 @@ class Network:
     def kubectl(self, *arguments: str, text: str = "") -> str:
         host = self.cluster.runner.prefix
         command = [*host, "kubectl", "--kubeconfig", str(self.cluster.state / "kubeconfig"), *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=180)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -172,16 +172,20 @@ def test_a_machine_that_dies_loses_its_addresses_within_two_seconds(network: Net
     network.serve("shop", third)
     until("its machine", lambda: network.holders(address) == [first])
     until("the page", lambda: network.serves(address).startswith(third))
-    try:
-        with Asking(network.client.enter, f"http://{address}/") as asking:
-            network.switch.ip("link", "set", first, "down")
-            asking.more(50)
+
+    def move() -> None:
+        try:
+            with Asking(network.client.enter, f"http://{address}/") as asking:
+                network.switch.ip("link", "set", first, "down")
+                asking.more(50)
             assert asking.report.longest_s < 2.5, asking.report
-        assert second in network.holders(address)
-    finally:
-        network.switch.ip("link", "set", first, "up")
-    until("back again", lambda: network.holders(address) == [first])
-    until("the page", lambda: network.serves(address))
+            assert second in network.holders(address)
+        finally:
+            network.switch.ip("link", "set", first, "up")
+            until("back again", lambda: network.holders(address) == [first])
+            until("the page", lambda: network.serves(address))
+
+    in_one_of(5, move)
 
 
 def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network) -> None:
@@ -190,14 +194,22 @@ def test_an_announcer_that_is_started_again_keeps_its_addresses(network: Network
     until("its machine", lambda: network.holders(address) == [holder])
     until("every machine's page", lambda: {network.serves(address).partition(" ")[0] for _ in range(9)} == set(NAMES))
     machine = network.machines[holder]
-    with Asking(network.client.enter, f"http://{address}/") as asking:
-        machine.announcer.kill()
-        machine.announcer.wait()
-        machine.announcer = machine.announce()
-        enough = asking.report.answers + 60
-        while asking.report.answers < enough:
-            assert network.holders(address) == [holder]
+
+    def restart() -> None:
+        """Other machines take the address over if the new announcer is not ready within two seconds."""
+        seen: list[list[str]] = []
+        with Asking(network.client.enter, f"http://{address}/") as asking:
+            machine.announcer.kill()
+            machine.announcer.wait()
+            machine.announcer = machine.announce()
+            enough = asking.report.answers + 60
+            while asking.report.answers < enough:
+                seen.append(network.holders(address))
+        until("its machine", lambda: network.holders(address) == [holder])
+        assert all(names == [holder] for names in seen), seen
         assert asking.report.longest_s < 1, asking.report
+
+    in_one_of(5, restart)
 
 
 def test_the_local_policy_announces_at_the_endpoints_machine_and_keeps_the_clients_address(network: Network) -> None:

@@ -29,7 +29,7 @@ class Project:
         flags = ("-p", "no:cacheprovider", "--rootdir", str(self.root))
         return [*self.runner.prefix, self.runner.python, "-m", "pytest", *flags, *arguments, str(self.root)]
 
-    def pytest(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def pytest(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         return self.runner.run(self.command(*arguments), timeout_s=timeout_s)
 
     def clusters(self) -> list[str]:

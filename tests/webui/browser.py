@@ -42,7 +42,7 @@ def ui(cluster: Cluster, *arguments: str) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == 0
 
 

@@ -16,7 +16,7 @@ SERVICES = ["clusterip-service", "loadbalancer-service", "nodeport-service", "we
 
 
 def demo(cluster: Cluster) -> str:
-    done = cluster.fairlead("demo", timeout_s=120)
+    done = cluster.fairlead("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
