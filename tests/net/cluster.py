@@ -12,7 +12,9 @@ from fairlead.net.model import ClusterNetwork, host_interface
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 30.0
+_INFO_SIZE, _RETRANSMITTED = 104, 100
+"""The size of the kernel's `tcp_info`, and the offset of its `tcpi_total_retrans`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ def serve(netns: int, ip: str, port: int) -> None:
 
     for work in (streams, datagrams):
         threading.Thread(target=work, daemon=True).start()
+
+
+def sent_again(peer: socket.socket) -> int:
+    """Returns the number of retransmitted packets. A busy machine is slow, but only a lost packet is sent again."""
+    return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)[_RETRANSMITTED]
 
 
 def ask_tcp(ip: str, port: int) -> str:

@@ -16,7 +16,7 @@ from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.net.netlink.model import add_veth
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology import plan
-from tests.net.cluster import Pod, build
+from tests.net.cluster import Pod, build, sent_again
 from tests.net.sandbox import as_any_user, in_sandbox
 
 BOTH = ClusterNetwork(six=Network6())
@@ -94,8 +94,9 @@ def _answer(server: socket.socket) -> None:
 
 
 def _ask(ip6: IPv6Address) -> str:
-    with socket.create_connection((str(ip6), 80), timeout=1) as peer:
-        return peer.recv(100).decode()
+    with socket.create_connection((str(ip6), 80), timeout=30) as peer:
+        answer = peer.recv(100).decode()
+        return f"{answer} after a lost packet" if sent_again(peer) else answer
 
 
 @pytest.mark.kernel

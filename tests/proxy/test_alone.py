@@ -191,7 +191,7 @@ def world() -> Iterator[World]:
 
 
 def _page(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -229,7 +229,7 @@ def _life() -> None:
         assert _page(10249, "/proxyMode") == (200, "nftables")
         assert _page(10256, "/healthz")[0] == 200
 
-        held = linux.in_netns(a.netns, lambda: socket.create_connection(("10.96.0.11", 80), timeout=2))
+        held = linux.in_netns(a.netns, lambda: socket.create_connection(("10.96.0.11", 80), timeout=30))
 
         def says() -> str:
             held.sendall(b"?")

@@ -177,7 +177,7 @@ async def get(port: int, path: str = "/") -> tuple[int, str]:
 
 
 async def until(port: int, code: int) -> str:
-    for _ in range(200):
+    for _ in range(3000):
         found, text = await get(port)
         if found == code:
             return text
@@ -240,7 +240,7 @@ def test_a_taken_port_makes_an_event_and_is_tried_again() -> None:
                 taken.close()
                 await asyncio.sleep(6)
                 assert at.server.check_page("default/web").code == 503
-                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                with socket.create_connection(("127.0.0.1", port), timeout=30):
                     pass
 
     run_jumping(go())

@@ -104,7 +104,7 @@ class Town:
             # Few enough that ports are not reused: a SYN from a recently used port may be lost anywhere.
             while not self.over.wait(0.003):
                 try:
-                    with socket.create_connection((ip, port), timeout=8) as peer:
+                    with socket.create_connection((ip, port), timeout=60) as peer:
                         self.tally.answers[f"{ip} {peer.recv(100).decode().split()[0]}"] += 1
                         # A server that remembers closed connections may delay one with the same ports for a second.
                         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
@@ -132,12 +132,12 @@ class Town:
         with contextlib.ExitStack() as stack:
             places = (pod, self.node, fabric)
             yield [
-                stack.enter_context(linux.in_netns(at, lambda: socket.create_connection((_LONG, 80), timeout=2)))
+                stack.enter_context(linux.in_netns(at, lambda: socket.create_connection((_LONG, 80), timeout=30)))
                 for at in places
             ]
             self.over.set()
             for thread in self._threads:
-                thread.join(10)
+                thread.join(60)
 
     def rules(self) -> set[str]:
         """Returns the modes that have rules."""
@@ -160,7 +160,7 @@ def says(held: socket.socket) -> str:
 
 
 async def _until(good: Callable[[], bool], what: str) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if good():
             return
         await asyncio.sleep(0.01)
@@ -230,7 +230,7 @@ def _killed() -> list[str]:
             mode: Mode = "nftables" if turn % 2 == 0 else "iptables"
             pid = os.fork()
             if pid == 0:
-                signal.alarm(10)
+                signal.alarm(60)
                 try:
                     _run_switching(town, mode, 0.01)
                 finally:

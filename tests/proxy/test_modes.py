@@ -69,7 +69,7 @@ class Callers:
         linux.setns(netns, linux.CLONE_NEWNET)
         while not self._stop.is_set():
             try:
-                with socket.create_connection((ip, port), timeout=3) as peer:
+                with socket.create_connection((ip, port), timeout=30) as peer:
                     answer = says(peer)
                     # Otherwise the client's ports would be used up.
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)

@@ -64,7 +64,7 @@ def _under_traffic() -> None:
     assert names(kernel) >= GONE
 
     def session(ip: str, port: int) -> tuple[socket.socket, str]:
-        sock = linux.in_netns(pods[2].netns, lambda: socket.create_connection((ip, port), timeout=3))
+        sock = linux.in_netns(pods[2].netns, lambda: socket.create_connection((ip, port), timeout=30))
         return sock, says(sock)
 
     places = ("10.96.0.10", 80), ("10.96.0.11", 80), ("172.30.0.11", 30080)

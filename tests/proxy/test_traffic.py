@@ -21,7 +21,7 @@ from fairlead.proxy.nftables.plan import plan_service
 from fairlead.proxy.nftables.rules import fixed_table
 from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from fairlead.proxy.sync.conntrack import Destinations, stale_entries
-from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, serve
+from tests.net.cluster import Pod, SmallCluster, ask_tcp, ask_udp, build, sent_again, serve
 from tests.net.sandbox import as_any_user, in_sandbox
 from tests.proxy.objects import node, node_port_service, port, service, slice_of, sticky
 
@@ -113,13 +113,14 @@ def _same_port() -> None:
         for _ in range(5):
             with socket.socket() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                client.settimeout(0.9)  # a lost first packet is retransmitted after a second
+                client.settimeout(30)
                 client.bind(("", 45678))
                 client.connect(("172.30.0.11", 30080))
                 peer, seen = server.accept()
                 peer.close()  # first, so that this end remembers the connection for a minute
                 assert seen == ("172.30.0.11", 45678)
                 assert client.recv(1) == b""
+                assert sent_again(client) == 0
 
 
 def test_a_masqueraded_client_keeps_its_port_and_may_use_it_again_at_once() -> None:
@@ -167,7 +168,7 @@ def _udp_follows() -> None:
         for netns, ip, number in ((at.pods[0].netns, VIP, 80), (at.pods[2].netns, "172.30.0.11", 30053)):
             sock = linux.in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             stack.enter_context(sock)
-            sock.settimeout(3)
+            sock.settimeout(30)
             sock.connect((ip, number))
             clients.append(sock)
 
