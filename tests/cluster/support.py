@@ -80,8 +80,8 @@ def until(what: str, probe: Callable[[], R], *, limit_s: float = 120) -> R:
 
 
 def in_one_of(attempts: int, attempt: Callable[[], None]) -> None:
-    """Calls a measurement until one has no failed assertion: a busy machine may stop any process for seconds, but
-    not at every attempt. Fails as the last attempt did. The attempt must leave things as they were."""
+    """Repeats a measurement until all its assertions hold. A busy machine may stop any process for seconds, but not in
+    every attempt. Fails like the last attempt. The attempt must restore what it changes."""
     for _ in range(attempts - 1):
         with contextlib.suppress(AssertionError):
             attempt()

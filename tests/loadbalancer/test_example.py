@@ -47,8 +47,8 @@ def test_the_example_has_an_address_at_once_and_its_page_everywhere(who: str) ->
         points = until(
             "an address", lambda: cluster.access().call("GET", path)["status"]["loadBalancer"].get("ingress")
         )
-        # The aim of 0.1 s is measured by bench/loadbalancer.py. Here, a wait for the next look at all Services is told
-        # from the reaction to the Service on a busy machine.
+        # The aim of 0.1 s is measured by bench/loadbalancer.py. This limit is between a busy machine's reaction and the
+        # next resync.
         assert time.monotonic() - start < 10
         assert points == [{"ip": "172.30.0.200", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}]
         line = kubectl(cluster, "get", "svc", NAME).splitlines()[1].split()
