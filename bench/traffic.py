@@ -19,7 +19,7 @@ _LIMIT_S = 600
 
 def ask(address: str, port: int) -> str:
     """Sends one request over a new connection; returns the first line of the answer."""
-    connection = http.client.HTTPConnection(address, port, timeout=5)
+    connection = http.client.HTTPConnection(address, port, timeout=20)
     try:
         connection.request("GET", "/")
         answer = connection.getresponse()

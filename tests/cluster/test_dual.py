@@ -11,6 +11,7 @@ import socket
 import subprocess
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from ipaddress import ip_address, ip_network
 
@@ -184,12 +185,11 @@ def _curl() -> tuple[str, ...]:
 
 def test_a_service_is_upgraded_and_downgraded_while_it_is_used(dual: Dual) -> None:
     def patch(spec: Tree) -> None:
-        connection = dual.cluster.access().connect()
-        headers = {"Content-Type": "application/merge-patch+json"}
-        connection.request("PATCH", f"{SERVICES}/single", json.dumps({"spec": spec}), headers)
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        connection.close()
+        with closing(dual.cluster.access().connect()) as connection:
+            headers = {"Content-Type": "application/merge-patch+json"}
+            connection.request("PATCH", f"{SERVICES}/single", json.dumps({"spec": spec}), headers)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
 
     (four,) = dual.spec("single")["clusterIPs"]
     patch(DUAL)

@@ -45,7 +45,7 @@ def ask(kubectl: Kubectl, service: str, body: str | None = None) -> str:
     """Returns the answer of a Service's node port on the host."""
     port = int(kubectl(f"get service {service} -o jsonpath={{.spec.ports[0].nodePort}}"))
     data = None if body is None else body.encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", data, timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", data, timeout=60) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -57,7 +57,7 @@ def test_the_guestbook_keeps_entries_and_its_followers_answer(apply: Kubectl) ->
         apply(f"rollout status deployment/{name} --timeout=120s")
     assert until("an entry is written", lambda: ask(apply, "frontend", "entry=hello")) == "thank you\n"
     until("the followers have the entry", lambda: ask(apply, "frontend") == "hello\n")
-    assert apply("get pods -l app=guestbook --no-headers").count("1/1") == 3
+    until("three Pods Ready", lambda: apply("get pods -l app=guestbook --no-headers").count("1/1") == 3)
 
 
 @needs("mariadbd", "mariadb", "python3")
@@ -66,7 +66,7 @@ def test_mysql_keeps_its_rows_on_a_claim_when_its_pod_is_replaced(apply: Kubectl
     apply("rollout status deployment/blog-mysql --timeout=120s")
     apply("rollout status deployment/blog --timeout=120s")
     assert apply("get pvc mysql -o jsonpath={.status.phase}") == "Bound"
-    first = int(ask(apply, "blog").split()[1])
+    first = until("the blog answers", lambda: int(ask(apply, "blog").split()[1]))
     apply("delete pod -l tier=mysql --timeout=120s")
     apply("rollout status deployment/blog-mysql --timeout=120s")
     assert until("the blog answers again", lambda: int(ask(apply, "blog").split()[1])) > first
@@ -109,7 +109,7 @@ def test_the_jobs_complete_and_the_schedule_starts_one(apply: Kubectl) -> None:
         jobs = json.loads(apply("get jobs -o json"))["items"]
         return [job for job in jobs if job["metadata"]["name"].startswith("hello-") and job["status"].get("succeeded")]
 
-    until("a Job of the schedule has succeeded", scheduled, limit_s=110)
+    until("a Job of the schedule has succeeded", scheduled, limit_s=180)
 
 
 @needs("python3")

@@ -119,8 +119,9 @@ def test_who_enforces_limits_is_said_and_shown(kubectl: Kubectl) -> None:
     kubectl("wait --for=condition=Ready pod/seen --timeout=120s")
     if missing:
         assert (missing[0]["status"], missing[0]["reason"]) == ("False", "NoControlGroups")
-        assert "NoControlGroups" in kubectl("get events --all-namespaces --field-selector reason=NoControlGroups")
-        assert "limits[cpu]" in kubectl("get events --field-selector reason=Ignored")
+        found = "get events --all-namespaces --field-selector reason=NoControlGroups"
+        until("the node's event", lambda: "NoControlGroups" in kubectl(found))
+        until("the Pod's event", lambda: "limits[cpu]" in kubectl("get events --field-selector reason=Ignored"))
         return
     files = "memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us memory.max cpu.max"
     script = f"cd /sys/fs/cgroup; cat {files} 2>/dev/null; cat /proc/1/oom_score_adj"

@@ -44,7 +44,7 @@ class Kept:
     """One connection from the host, through the relay and a node port, which is used repeatedly."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._connection.connect()
         self._socket = self._connection.sock
 

@@ -40,7 +40,8 @@ def test_a_deployment_is_paused_resumed_restarted_and_rolled_back(kubectl: Kubec
     kubectl("rollout pause deploy/web")
     kubectl("set env deploy/web VERSION=2")
     kubectl("annotate deploy/web kubernetes.io/change-cause=second")
-    assert "paused" in kubectl("get deploy web -o jsonpath={.status.conditions[*].reason}").lower()
+    reasons = "get deploy web -o jsonpath={.status.conditions[*].reason}"
+    until("the condition", lambda: "paused" in kubectl(reasons).lower())
     assert kubectl.versions("web") == ["1", "1"]
     assert "can't restart paused deployment" in kubectl.refusal("rollout restart deploy/web")
     kubectl("rollout resume deploy/web")
@@ -96,7 +97,7 @@ def test_a_drain_moves_the_pods_of_a_replication_controller(kubectl: Kubectl) ->
     until("two pods are Ready", lambda: kubectl("get rc old --no-headers").split()[1:4] == ["2", "2", "2"])
     kubectl("drain node2 --ignore-daemonsets --delete-emptydir-data --timeout=120s")
     until("two pods are Ready", lambda: kubectl("get rc old --no-headers").split()[1:4] == ["2", "2", "2"])
-    assert {pod["spec"]["nodeName"] for pod in kubectl.pods("old")} == {"node1"}
+    until("both on node1", lambda: [pod["spec"].get("nodeName") for pod in kubectl.pods("old")] == ["node1"] * 2)
     kubectl("uncordon node2")
     kubectl("scale rc old --replicas=1")
     until("one pod", lambda: len(kubectl.pods("old")) == 1)

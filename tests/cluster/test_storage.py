@@ -197,7 +197,7 @@ def test_the_data_of_a_set_outlive_pods_rollouts_the_cluster_and_kills(alone: Ku
     until("web-0 again", lambda: starts(kubectl, "web-0") == "web-0 1\nweb-0 1\n")
     kubectl("set env sts/web VERSION=2")
     kubectl("rollout status sts/web --timeout=120s")
-    assert starts(kubectl, "web-0") == "web-0 1\nweb-0 1\nweb-0 2\n"
+    until("web-0 anew", lambda: starts(kubectl, "web-0") == "web-0 1\nweb-0 1\nweb-0 2\n")
     for component in ("control-plane", "agent-node1", "agent-node2", "agent-node3"):
         kill_and_wait_for_another(kubectl.cluster, component)
     assert kubectl.cluster.fairlead("down").returncode == 0
@@ -222,7 +222,7 @@ def test_pods_of_all_nodes_share_a_directory(kubectl: Kubectl) -> None:
     assert "Terminating" in kubectl("get pvc shared --no-headers")
     kubectl("delete ds shared")
     until("no directory", lambda: directories(kubectl) == [])
-    assert kubectl("get pv -o name") == ""
+    until("no volume", lambda: kubectl("get pv -o name") == "")
 
 
 def test_a_pod_goes_where_its_local_volume_is(kubectl: Kubectl) -> None:
@@ -255,8 +255,8 @@ def test_a_pod_whose_claim_is_not_bound_says_so(kubectl: Kubectl) -> None:
     kubectl("apply -f -", UNBOUND)
     text = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
     until("the event", lambda: text in kubectl("get events --field-selector reason=FailedScheduling"))
-    text = "no persistent volumes available for this claim and no storage class is set"
-    assert text in kubectl("describe pvc never")
+    reason = "no persistent volumes available for this claim and no storage class is set"
+    until("the claim's event", lambda: reason in kubectl("describe pvc never"))
     kubectl("delete pod,pvc never")
 
 

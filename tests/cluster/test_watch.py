@@ -73,13 +73,13 @@ def test_watch_shows_slices_rules_dns_connections_and_pods_until_ctrl_c(who: str
             until("new rules", lambda: len([e for e in watched.of("rules") if e.get("added")]) >= 2)
             until("a ready second Pod", lambda: ("web-2", "ready") in _states(watched))
             ip = api.call("GET", f"{SERVICES}/web")["spec"]["clusterIP"]
-            script = f"import socket; socket.create_connection(('{ip}', 80), 5).close()"
+            script = f"import socket; socket.create_connection(('{ip}', 80), 60).close()"
             done = cluster.fairlead("shell", "node1", "--", cluster.runner.python, "-c", script)
             assert done.returncode == 0, done.stderr
             until("the connection", lambda: watched.of("connections"))
             assert sum(watched.of("connections")[0]["new"].values()) == 1
             delays = [e["delayMs"] for e in watched.of("rules") if e.get("delayMs") is not None]
-            assert all(0 <= delay < 10_000 for delay in delays)
+            assert all(0 <= delay < 60_000 for delay in delays)
             assert watched.end(signal.SIGINT) == 0
 
 

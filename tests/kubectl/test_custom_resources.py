@@ -80,7 +80,7 @@ def apply(kubectl: Kubectl, manager: str, tree: dict[str, Any]) -> str:
 def cabs(kubectl: Kubectl) -> Kubectl:
     """The definition, with one object."""
     kubectl("apply", "-f", write(kubectl, "crd.json", CRD))
-    kubectl("wait", "--for=condition=Established", "crd/cabs.example.com")
+    kubectl("wait", "--for=condition=Established", "crd/cabs.example.com", "--timeout=120s")
     kubectl("apply", "-f", write(kubectl, "cab.json", cab()))
     return kubectl
 
@@ -122,7 +122,7 @@ def test_a_definition_is_deleted_with_its_objects(cabs: Kubectl) -> None:
     cabs("delete", "crd", "cabs.example.com", "--wait=true")
     assert "the server could not find the requested resource" in cabs.try_("get", "cabs").stderr  # kubectl's cache
     cabs("apply", "-f", "crd.json")
-    cabs("wait", "--for=condition=Established", "crd/cabs.example.com")
+    cabs("wait", "--for=condition=Established", "crd/cabs.example.com", "--timeout=120s")
     assert cabs("get", "cabs", "-o", "name") == ""
 
 
