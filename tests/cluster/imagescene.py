@@ -67,6 +67,22 @@ class Scene:
         items = self.ask("GET", f"{API}/events?fieldSelector=involvedObject.name={name}")["items"]
         return [f"{event['reason']}: {event['message']}" for event in items]
 
+    def event(self, name: str, text: str) -> str:
+        """Waits for an event with the text; returns the whole event."""
+
+        def probe() -> str:
+            return next((event for event in self.events(name) if text in event), "")
+
+        return until(f"the event {text!r}", probe)
+
+    def logged(self, name: str, text: str) -> str:
+        """Waits until the text is in the log; returns the log."""
+
+        def probe() -> str:
+            return log if text in (log := self.log(name)) else ""
+
+        return until(f"{text!r} in the log", probe)
+
     def run_in(self, pod: str, *command: str) -> str:
         """Runs a command in a Pod by kubectl; returns its output."""
         kubeconfig = f"--kubeconfig={self.cluster.state}/kubeconfig"
@@ -82,5 +98,5 @@ class Scene:
 
 
 def fetch(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
         return str(answer.read().decode())

@@ -76,7 +76,7 @@ def test_nginx_takes_a_whole_configuration_templates_and_scripts(scene: Scene) -
     scene.ready("templated")
     port = scene.publish("templated", 8081)
     assert until("the Service answers", lambda: fetch(port)) == "/ from the template\n"
-    assert "script ran\n" in scene.log("templated")
+    assert scene.logged("templated", "script ran\n")
     assert until("the request is logged", lambda: "GET / HTTP/1.1" in scene.log("templated"))
 
 
@@ -102,14 +102,14 @@ def test_redis_and_memcached_keep_what_is_written(scene: Scene) -> None:
     port = scene.publish("memcached", 11211)
 
     def ask(text: str) -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
             client.sendall(f"{text}\r\nquit\r\n".encode())
             return b"".join(iter(lambda: client.recv(4096), b""))
 
     until("memcached answers", lambda: ask("version").startswith(b"VERSION"))
     assert ask("set k 0 0 5\r\nvalue") == b"STORED\r\n"
     assert b"value" in ask("get k")
-    assert any("is served by the host's redis-server" in event for event in scene.events("redis"))
+    assert scene.event("redis", "is served by the host's redis-server")
 
 
 def test_postgres_makes_its_database_from_the_environment(scene: Scene) -> None:
@@ -130,7 +130,7 @@ def test_postgres_makes_its_database_from_the_environment(scene: Scene) -> None:
     assert query("SELECT count(*) FROM notes") == "2\n"
     scene.pod("nopassword", "postgres:16", restartPolicy="Never")
     until("it has ended", lambda: scene.status("nopassword").get("phase") == "Failed")
-    assert "set POSTGRES_PASSWORD" in scene.log("nopassword")
+    assert scene.logged("nopassword", "set POSTGRES_PASSWORD")
 
 
 def test_mysql_makes_its_database_from_the_environment(scene: Scene) -> None:
@@ -176,7 +176,7 @@ def test_python_is_found_by_its_short_name_and_scripts_write_beside_it(scene: Sc
     script = "import sys; open('/opt/made', 'w').write('x'); print(sys.version_info.major)"
     scene.pod("python", "python:3.12-slim", container={"command": ["python", "-c", script]}, restartPolicy="Never")
     until("it has ended", lambda: scene.status("python").get("phase") == "Succeeded")
-    assert scene.log("python") == "3\n"
+    assert scene.logged("python", "\n") == "3\n"
 
 
 def test_a_tutorials_web_server_is_answered_and_named(scene: Scene) -> None:
@@ -184,8 +184,7 @@ def test_a_tutorials_web_server_is_answered_and_named(scene: Scene) -> None:
     assert scene.ready("whoami")["imageID"].endswith("/whoami")
     port = scene.publish("whoami", 80)
     assert "Hostname: whoami" in until("it answers", lambda: fetch(port)).split("\n")
-    text = "as fairlead/web, which answers like whoami"
-    assert any(text in event for event in scene.events("whoami"))
+    assert scene.event("whoami", "as fairlead/web, which answers like whoami")
 
 
 def test_the_cluster_has_a_catalogue_in_a_file_and_in_a_config_map(scene: Scene) -> None:
@@ -195,14 +194,14 @@ def test_the_cluster_has_a_catalogue_in_a_file_and_in_a_config_map(scene: Scene)
     scene.ask("POST", "/api/v1/namespaces/kube-system/configmaps", config)
     scene.pod("ownmap", "example.com/own-map:1")
     scene.ready("ownmap")
-    assert scene.log("ownmap") == "by own-map\n"
+    assert scene.logged("ownmap", "\n") == "by own-map\n"
     file = scene.cluster.home / "catalogue.toml"
     file.write_text(entry.format("own-file"))
     assert scene.cluster.fairlead("down").returncode == 0
     scene.cluster.up("--images", str(file))
     scene.pod("ownfile", "own-file")
     scene.ready("ownfile")
-    assert scene.log("ownfile") == "by own-file\n"
+    assert scene.logged("ownfile", "\n") == "by own-file\n"
     file.write_text("[[image]]\n")
     assert scene.cluster.fairlead("down").returncode == 0
     refused = scene.cluster.fairlead("up", "--detach")

@@ -82,7 +82,7 @@ def test_a_loaded_image_serves_behind_a_service(scene: Scene) -> None:
     assert scene.ready("loaded")["imageID"] == web().id
     assert until("the Service answers", lambda: fetch(port)) == "from a layer above\n"
     present = 'Pulled: Container image "example.com/loaded" already present on machine and can be accessed by the pod'
-    assert present in scene.events("loaded")
+    assert scene.event("loaded", present) == present
 
 
 def test_an_image_is_pulled_once_and_runs_as_its_user(scene: Scene) -> None:
@@ -93,11 +93,9 @@ def test_an_image_is_pulled_once_and_runs_as_its_user(scene: Scene) -> None:
     scene.pod("pulled", name)
     status = scene.ready("pulled")
     assert status["imageID"] == f"{scene.registry.host}/team/app@{digest}"
-    assert scene.log("pulled") == "101\n102\n/www\nhello\n"
-    events = scene.events("pulled")
-    assert f'Pulling: Pulling image "{name}"' in events
-    (pulled,) = [event for event in events if event.startswith("Pulled: Successfully pulled image")]
-    assert "including waiting). Image size: " in pulled
+    assert scene.logged("pulled", "hello\n") == "101\n102\n/www\nhello\n"
+    assert scene.event("pulled", "Pulling: ") == f'Pulling: Pulling image "{name}"'
+    assert "including waiting). Image size: " in scene.event("pulled", "Pulled: Successfully pulled image")
     asked = scene.registry.requests.copy()
     scene.pod("again", name)
     scene.ready("again")
@@ -117,9 +115,9 @@ def test_a_private_image_needs_its_pull_secret(scene: Scene) -> None:
         assert scene.waiting("refused", "ImagePullBackOff").startswith(
             f'Back-off pulling image "{name}": ErrImagePull: '
         )
-        events = scene.events("refused")
-        assert any(event.startswith(f'Failed: Failed to pull image "{name}": ') for event in events)
-        assert {"Failed: Error: ErrImagePull", f'BackOff: Back-off pulling image "{name}"'} <= set(events)
+        for text in (f'Failed: Failed to pull image "{name}": ', f'BackOff: Back-off pulling image "{name}"'):
+            assert scene.event("refused", text).startswith(text)
+        assert scene.event("refused", "Error: ErrImagePull") == "Failed: Error: ErrImagePull"
         auths = {"auths": {scene.registry.host: {"username": USER, "password": PASSWORD}}}
         data = {".dockerconfigjson": base64.b64encode(json.dumps(auths).encode()).decode()}
         secret = {"metadata": {"name": "key"}, "type": "kubernetes.io/dockerconfigjson", "data": data}
@@ -135,7 +133,8 @@ def test_reasons_say_why_an_image_is_not_there(scene: Scene) -> None:
     scene.pod("never", f"{host}/team/never:1", policy="Never")
     text = f'Container image "{host}/team/never:1" is not present with pull policy of Never'
     assert scene.waiting("never", "ErrImageNeverPull") == text
-    assert {f"ErrImageNeverPull: {text}", "Failed: Error: ErrImageNeverPull"} <= set(scene.events("never"))
+    for expected in (f"ErrImageNeverPull: {text}", "Failed: Error: ErrImageNeverPull"):
+        assert scene.event("never", expected) == expected
     scene.pod("missing", f"{host}/team/missing:1")
     assert "404 manifest unknown" in scene.waiting("missing", "ErrImagePull")
     scene.pod("elsewhere", "registry.example.com/app:1")
@@ -167,5 +166,5 @@ def test_a_web_server_of_a_tutorial_is_pulled_and_replaced_only_if_that_fails(sc
     assert scene.ready("real")["imageID"].startswith(f"{scene.registry.host}/traefik/whoami@sha256:")
     scene.pod("replaced", "traefik/whoami:v1")
     assert scene.ready("replaced")["imageID"].startswith("host://fairlead/web/")
-    (pulled,) = [event for event in scene.events("replaced") if event.startswith("Pulled: ")]
+    pulled = scene.event("replaced", "Pulled: ")
     assert "answers like whoami, because the image cannot be pulled: " in pulled

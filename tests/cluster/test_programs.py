@@ -36,7 +36,7 @@ def start(scene: Scene, name: str, image: Built, port: int) -> int:
 
 
 def ask_redis(port: int, *commands: str) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall("".join(f"{command}\r\n" for command in (*commands, "QUIT")).encode())
         return b"".join(iter(lambda: client.recv(4096), b"")).decode()
 
@@ -46,7 +46,7 @@ def test_redis_keeps_what_a_client_writes(scene: Scene) -> None:
     until("redis answers", lambda: ask_redis(port, "PING").startswith("+PONG"))
     assert ask_redis(port, "SET colour blue", "SAVE") == "+OK\r\n+OK\r\n+OK\r\n"
     assert "blue" in ask_redis(port, "GET colour")
-    assert scene.log("redis").startswith("started as redis, home of redis\n")
+    assert scene.logged("redis", "\n").startswith("started as redis, home of redis\n")
 
 
 def test_postgres_starts_as_its_user_and_stores_rows(scene: Scene) -> None:
@@ -61,7 +61,7 @@ def test_postgres_starts_as_its_user_and_stores_rows(scene: Scene) -> None:
     query("CREATE TABLE notes (text text)")
     query("INSERT INTO notes VALUES ('kept')")
     assert query("SELECT text FROM notes") == "kept\n"
-    assert scene.log("postgres").startswith("started as postgres, home of postgres\n")
+    assert scene.logged("postgres", "\n").startswith("started as postgres, home of postgres\n")
 
 
 def test_caddy_serves_a_page_and_takes_a_new_configuration(scene: Scene) -> None:
@@ -76,7 +76,7 @@ def test_caddy_serves_a_page_and_takes_a_new_configuration(scene: Scene) -> None
     )
 
     def loaded() -> bool:
-        with urllib.request.urlopen(load, timeout=10) as answer:
+        with urllib.request.urlopen(load, timeout=60) as answer:
             return int(answer.status) == 200
 
     until("the admin interface answers", loaded)

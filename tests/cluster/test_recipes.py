@@ -61,7 +61,7 @@ def job(project: Project, commands: Sequence[str], *, container: Sequence[str] =
     """Returns the output of the commands of a job, which all succeed; pytest gets a folder that it may write."""
     script = "\n".join(["set -e", f'PATH="{project.home}/bin:$PATH"', f'cd "{project.root}"', *commands])
     command = [*project.runner.prefix, *container, "bash", "-c", script]
-    done = project.runner.run(command, timeout_s=180)
+    done = project.runner.run(command, timeout_s=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -133,7 +133,7 @@ def test_a_unit_of_systemd_is_ready_when_the_nodes_are(project: Project) -> None
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(manager))
         manager.chmod(0o777)
-        listening.settimeout(60)
+        listening.settimeout(120)
         words = start.replace("%i", "mine").split()
         command = project.runner.command(*words, "--no-kubeconfig", "--api-port", str(free_port()))
         process = subprocess.Popen(
@@ -148,7 +148,7 @@ def test_a_unit_of_systemd_is_ready_when_the_nodes_are(project: Project) -> None
             assert json.loads(status.stdout)["ready"] is True
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(120)
     assert process.returncode == 0
 
 

@@ -154,9 +154,9 @@ def test_an_urgent_pod_takes_the_room_of_another(kubectl: Kubectl) -> None:
     kubectl("apply -f -", pod_of("urgent", "high", "node1", whole))
     kubectl("wait --for=condition=Ready pod/urgent --timeout=120s")
     assert "humble" not in kubectl("get pods -o name")
-    events = kubectl("get events --field-selector reason=Preempted")
-    assert "Preempted by pod" in events
-    assert "on node node1" in events
+    events = "get events --field-selector reason=Preempted"
+    shown = until("an event", lambda: text if "Preempted by pod" in (text := kubectl(events)) else "")
+    assert "on node node1" in shown
     kubectl("delete pod urgent --timeout=120s")
 
 
@@ -203,7 +203,6 @@ def test_a_taint_evicts_what_does_not_tolerate_it(kubectl: Kubectl) -> None:
     kubectl("taint node node2 maintenance=yes:NoExecute")
     kubectl("wait --for=delete pod/plain --timeout=120s")
     assert "tolerant" in kubectl("get pods -o name")
-    assert "Marking for deletion Pod default/plain" in kubectl(
-        "get events --field-selector reason=TaintManagerEviction"
-    )
+    events = "get events --field-selector reason=TaintManagerEviction"
+    until("an event", lambda: "Marking for deletion Pod default/plain" in kubectl(events))
     kubectl("taint node node2 maintenance-")

@@ -36,7 +36,7 @@ for name in (f"[{host}]", "kubernetes.default.svc"):
     asked = urllib.request.Request(f"https://{name}:{port}/api/v1")
     asked.add_header("Authorization", "Bearer " + open(f"{folder}/token").read())
     tls = ssl.create_default_context(cafile=f"{folder}/ca.crt")
-    print(urllib.request.urlopen(asked, context=tls, timeout=5).status)
+    print(urllib.request.urlopen(asked, context=tls, timeout=60).status)
 """
 
 
@@ -125,7 +125,7 @@ def test_programs_in_pods_find_names_the_api_and_the_host(six: Six) -> None:
         ]
     assert six.in_pod("client", PYTHON, "-c", ASK_THE_API).split() == ["200", "200"]
     where = f"('host.fairlead.internal', {six.exposed})"
-    say = f"import socket; print(socket.create_connection({where}, 5).recv(9).decode())"
+    say = f"import socket; print(socket.create_connection({where}, 60).recv(9).decode())"
     assert six.in_pod("client", PYTHON, "-c", say).split() == ["host"]
     assert six.vip6("kubernetes") in six.on_node("node2", "getent", "ahostsv6", names[1])
 

@@ -36,6 +36,7 @@ def traced(cluster: Cluster, *arguments: str) -> dict[str, Any]:
 
 
 def check_rules(cluster: Cluster, mode: str) -> None:
+    until("the rules of the plan", lambda: ask(cluster, "rules", "--diff", "plan") == (0, {"removed": [], "added": []}))
     code, lines = ask(cluster, "rules", "svc/web")
     assert code == 0
     assert {line["mode"] for line in lines} == {mode}
@@ -43,7 +44,6 @@ def check_rules(cluster: Cluster, mode: str) -> None:
     assert {line["service"] for line in lines} == {"default/web"}
     assert {line["pod"] for line in lines if "pod" in line} == {"default/web-1", "default/web-2"}
     assert all(line["words"] and "not a rule" not in line["words"] for line in ask(cluster, "rules")[1])
-    assert ask(cluster, "rules", "--diff", "plan") == (0, {"removed": [], "added": []})
     raw = cluster.fairlead("rules", "--raw", "--node", "node1").stdout
     assert ("table ip fairlead {" in raw) == (mode == "nftables")
     assert ("*nat\n:PREROUTING ACCEPT" in raw) == (mode == "iptables")
@@ -58,7 +58,7 @@ def check_traces(cluster: Cluster, node_port: int) -> None:
         assert tree["live"]["outcome"] == "answered"
         assert tree["live"]["agrees"], tree["live"]
         assert set(tree["live"]["rules"].values()) <= {"agree", "another port"}
-    published = traced(cluster, "host", f"127.0.0.1:{node_port}", "--live")
+    published = until("the published port", lambda: answered(cluster, "host", f"127.0.0.1:{node_port}"))
     assert {end["pod"] for end in published["kernel"]} == {"default/web-1", "default/web-2"}
     assert published["to"]["label"].endswith("(Service default/open)")
     assert published["live"]["agrees"], published["live"]
@@ -66,6 +66,12 @@ def check_traces(cluster: Cluster, node_port: int) -> None:
     assert [end["reason"] for end in refused["kernel"]] == ["Service default/empty has no endpoints for port 80"]
     assert refused["live"]["outcome"] == "refused"
     assert refused["live"]["agrees"], refused["live"]
+
+
+def answered(cluster: Cluster, *arguments: str) -> dict[str, Any]:
+    """Returns the trace if a real connection was answered, else nothing."""
+    tree = traced(cluster, *arguments, "--live")
+    return tree if tree["live"]["outcome"] == "answered" else {}
 
 
 def settled(cluster: Cluster, *arguments: str) -> bool:
