@@ -7,7 +7,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,12 +152,16 @@ def test_a_restored_snapshot_has_the_objects_and_volumes_of_one_moment(kubectl: 
     until("the Pods go on", lambda: len(log_lines(kubectl, pod)) > later)
     kubectl("create configmap later -n shop")
     kubectl("delete deployment web -n shop --wait=false")
-    fairlead(cluster, "snapshot", "restore", "one")
+    with watched_states(cluster) as states:
+        fairlead(cluster, "snapshot", "restore", "one")
+        kubectl("rollout status deployment/web -n shop --timeout=120s")
+    kinds = [set(state) for state in states if state]
+    assert {"waiting"} in kinds
+    assert {"terminated"} not in kinds, "the restart shows no failure"
     assert len(kubectl(f"exec -n shop {pod} -- ls /disk").split()) == 2
     assert "later" not in kubectl("get configmaps -n shop")
     assert "w" in kubectl("get widgets -n shop")
     assert names(kubectl, "pods -l app=web") == pods
-    kubectl("rollout status deployment/web -n shop --timeout=120s")
     kubectl(f"wait -n shop {pod} --for=condition=Ready --timeout=120s")
     until("the Pod is started again", lambda: "1" in restarts(kubectl, pod))
     times = [float(line) for line in log_lines(kubectl, pod)]
@@ -166,6 +172,18 @@ def test_a_restored_snapshot_has_the_objects_and_volumes_of_one_moment(kubectl: 
     fairlead(cluster, "snapshot", "delete", "one")
     assert "no snapshots" in fairlead(cluster, "snapshot", "list")
     fairlead(cluster, "reset")
+
+
+@contextmanager
+def watched_states(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """Yields the list of the states of the Pods' containers, which is complete after the block."""
+    revision = cluster.access().call("GET", "/api/v1/namespaces/shop/pods")["metadata"]["resourceVersion"]
+    states: list[dict[str, Any]] = []
+    yield states
+    path = f"/api/v1/namespaces/shop/pods?watch=1&resourceVersion={revision}&timeoutSeconds=1"
+    for line in Kubectl(cluster).run(["get", "--raw", path]).splitlines():
+        pod = json.loads(line)["object"]
+        states += [status["state"] for status in pod["status"].get("containerStatuses", ())]
 
 
 def restarts(kubectl: Kubectl, pod: str) -> str:

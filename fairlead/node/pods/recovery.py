@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
+from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.containerstatus import ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
+from fairlead.node.pods.plan import is_init, restarts
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers
 from fairlead.node.pods.status import CONTAINER_ID
 from fairlead.node.runtime.messages import Run, Sandbox
@@ -34,8 +36,8 @@ def recover(pod: Pod, sandbox: Sandbox | None, runs: Sequence[Run], *, now: Inst
             )
         if own:
             pod_state.containers[container.name] = _resumed(own, status, probed=container.readinessProbe is not None)
-        elif status is not None and status.containerID:
-            pod_state.containers[container.name] = _lost(status, now)
+        elif status is not None and (status.containerID or status.restartCount):
+            pod_state.containers[container.name] = _lost(pod, container, status, now)
     return pod_state
 
 
@@ -67,10 +69,43 @@ def _exit(run: Run) -> Exit | None:
     return Exit(run.id, run.exit.code, run.exit.signal, Instant(run.started_at), Instant(run.exit.finished_at))
 
 
-def _lost(status: ContainerStatus, now: Instant) -> ContainerState:
-    """Returns the state of a run whose zygote has died: it counts as killed, and starts again at once."""
+def _lost(pod: Pod, container: Container, status: ContainerStatus, now: Instant) -> ContainerState:
+    """Returns the state of a container whose zygote has ended: a run without an end counts as killed. A container that
+    runs again waits for its next run: the restart of a node is not a failure of the pod."""
+    state = ContainerState(phase="exited", attempt=status.restartCount, image_id=status.imageID)
+    state.id = status.containerID.removeprefix(CONTAINER_ID)
+    if not state.id:  # the next run was counted already, and has not begun
+        state.phase, state.last = "new", _reported(status.lastState.terminated)
+        return state
+    state.exit = _last_end(status) or _killed(status, now)
+    if _runs_again(pod, container, state):
+        state.phase, state.attempt = "new", state.attempt + 1
+        state.last, state.exit, state.id = state.exit, None, ""
+    return state
+
+
+def _runs_again(pod: Pod, container: Container, state: ContainerState) -> bool:
+    """Returns True also for an init container that has succeeded: the new sandbox has nothing of its work."""
+    if pod.metadata.deletionTimestamp:
+        return False
+    again = is_init(pod, container.name) and (container.restartPolicy or pod.spec.restartPolicy) != "Never"
+    return again or restarts(pod, container, state)
+
+
+def _last_end(status: ContainerStatus) -> Exit | None:
+    return _reported(status.state.terminated or (status.lastState.terminated if status.state.waiting else None))
+
+
+def _killed(status: ContainerStatus, now: Instant) -> Exit:
     running = status.state.running
     started_at = parse_time(running.startedAt) if running and running.startedAt else NEVER
     id_ = status.containerID.removeprefix(CONTAINER_ID)
-    ended = Exit(id_, _LOST, 9, started_at, now, reason="NodeLost", message="the node was stopped")
-    return ContainerState(phase="exited", attempt=status.restartCount, id=id_, image_id=status.imageID, exit=ended)
+    return Exit(id_, _LOST, 9, started_at, now, reason="NodeLost", message="the node was stopped")
+
+
+def _reported(end: ContainerStateTerminated | None) -> Exit | None:
+    if end is None:
+        return None
+    started, finished = (parse_time(text) if text else NEVER for text in (end.startedAt, end.finishedAt))
+    id_ = end.containerID.removeprefix(CONTAINER_ID)
+    return Exit(id_, end.exitCode, end.signal, started, finished, reason=end.reason, message=end.message)
