@@ -28,9 +28,12 @@ first steps:
 
 
 class _Parser(argparse.ArgumentParser):
+    called = ""
+    """The command line whose help describes the command that was called."""
+
     def error(self, message: str) -> NoReturn:
         """Prints one line and exits with code 2."""
-        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {message} (see `{self.called or self.prog} --help`)\n")
 
 
 def _module(command: Command) -> Any:
@@ -51,6 +54,8 @@ def build_parser(called: str | None = None) -> argparse.ArgumentParser:
         )
         if command.cluster is not None:
             made.add_argument("--name", help=f"name of the cluster (default: {_default(command)})")
+        if called == command.name:
+            parser.called = made.prog
         if called in (command.name, None):
             _module(command).configure(made)
     return parser

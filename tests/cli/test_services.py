@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairlead.cli.services import NotFound, browsable, choose, explain, notes, published_ports, rows
-from fairlead.cmd.commands.open import service_name
 from fairlead.cmd.errors import UsageError
+from fairlead.cmd.objectnames import service_name
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
 
 Tree = dict[str, Any]

@@ -55,6 +55,19 @@ def outcome(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, s
         ["up", "--name", "../x"],
         ["down", "--", "ls"],
         ["status", "-o", "yaml"],
+        ["up", "--nodes", "-1"],
+        ["snapshot", "save", "A b"],
+        ["snapshot", "delete", "a?x"],
+        ["open", "svc/"],
+        ["open", "svc/a b"],
+        ["rules", "svc/a?x"],
+        ["watch", "svc/../x"],
+        ["why", "svc/a b"],
+        ["why", "pod/A"],
+        ["why", "dns", "../x"],
+        ["why", "svc/web", "-n", "../x"],
+        ["open", "svc/web", "-n", ""],
+        pytest.param(["announce", "--interface", "nope"], marks=pytest.mark.root),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
@@ -65,6 +78,13 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert err.startswith("fairlead")
     assert err.count("\n") == 1
     assert list(state_home.iterdir()) == []
+
+
+def test_wrong_flags_point_to_the_help_of_their_command(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = "fairlead: unrecognized arguments: --bogus (see `fairlead up --help`)\n"
+    assert outcome(["up", "--bogus"], capsys)[2] == expected
+    expected = "fairlead: --nodes -1: a cluster has at least one node\n"
+    assert outcome(["up", "--nodes", "-1"], capsys)[2] == expected
 
 
 @pytest.mark.parametrize("command", ["status", "env", "kubeconfig", "shell"])

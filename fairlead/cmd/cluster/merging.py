@@ -107,6 +107,8 @@ def _fixed(name: str, flag: str, value: str) -> str:
 
 def check(config: ClusterConfig) -> None:
     """Raises UsageError with the names of two settings if they contradict each other."""
+    if config.nodes < 1:
+        raise UsageError(f"--nodes {config.nodes}: a cluster has at least one node")
     if not 0 <= config.zones <= config.nodes:
         text = f"--zones {config.zones}: a number from 0 to that of --nodes, which is {config.nodes}"
         raise UsageError(text)

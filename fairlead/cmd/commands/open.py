@@ -24,6 +24,7 @@ from fairlead.cli.services import (
     published_ports,
 )
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.objectnames import add_namespace, service_name
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 _WAIT_S = 10.0
@@ -37,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="svc/NAME",
         help="Service of type LoadBalancer or NodePort (default: the only such Service of the namespace)",
     )
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
+    add_namespace(parser, "the Service")
     parser.add_argument(
         "--port", default="", metavar="PORT", help="number or name of the Service's port (default: its first port)"
     )
@@ -48,8 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Opens the Service's URL in the user's browser, or prints the URL. Waits up to 10 s for a Service that starts."""
+    given = service_name(args.service) if args.service else ""
     api, routed = connect(args.name)
-    name = service_name(args.service) if args.service else _only_one(api, args.namespace)
+    name = given or _only_one(api, args.namespace)
     port = _wait_for(partial(_find, api, name, args.namespace, args.port, routed=routed), RealClock())
     url = browsable(port.url)
     if not args.only_print and url.startswith("http") and _has_desktop() and webbrowser.open(url):
@@ -57,13 +59,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(url)
     return 0
-
-
-def service_name(text: str) -> str:
-    kind, slash, name = text.rpartition("/")
-    if slash and kind not in ("svc", "service", "services"):
-        raise UsageError(f'invalid Service "{text}": expected svc/NAME')
-    return name
 
 
 def _only_one(api: Api, namespace: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.objectnames import add_namespace, service_name
 
 if TYPE_CHECKING:
     from fairlead.cmd.inspection.inspecting import Inspected, Inspector
@@ -26,7 +27,7 @@ _NO_RULES = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("service", nargs="?", default="", metavar="svc/NAME", help="Service (default: all rules)")
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
+    add_namespace(parser, "the Service")
     parser.add_argument("--node", default="", help="name of the node, e.g. node2 (default: all nodes)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--raw", action="store_true", help="print them as `nft list table` or `iptables-save` would")
@@ -67,10 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _service_key(args: argparse.Namespace) -> str:
     if not args.service:
         return ""
-    kind, slash, name = args.service.rpartition("/")
-    if not name or (slash and kind not in ("svc", "service", "services")):
-        raise UsageError(f'invalid Service "{args.service}": expected svc/NAME')
-    return f"{args.namespace}/{name}"
+    return f"{args.namespace}/{service_name(args.service)}"
 
 
 def _lines(found: Inspected) -> list[RuleLine]:

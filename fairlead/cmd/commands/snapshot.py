@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("restore", "bring a running cluster back to a snapshot; everything made since is deleted", _restore),
         ("delete", "delete a snapshot", _delete),
     ):
-        add(name, summary, verb).add_argument("snapshot", metavar="NAME", help="name of the snapshot")
+        add(name, summary, verb).add_argument(
+            "snapshot", metavar="NAME", type=_snapshot_name, help="name of the snapshot"
+        )
     listing = add("list", "list the snapshots of a cluster", _list)
     listing.add_argument("-o", "--output", choices=["json"], help="output format: json (default: a table)")
 
@@ -56,6 +58,16 @@ def _no_verb(_: argparse.Namespace) -> int:
 def _call(args: argparse.Namespace, method: str, suffix: str = "") -> Any:
     api, _ = connect(args.name, timeout_s=_LIMIT_S)
     return ask(lambda: api.call(method, f"/fairlead/v1/snapshots/{args.snapshot}{suffix}"))
+
+
+def _snapshot_name(text: str) -> str:
+    from fairlead.cmd.wiring.snapshots.folder import SnapshotError, check_name
+
+    try:
+        check_name(text)
+    except SnapshotError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+    return text
 
 
 def _save(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.objectnames import add_namespace
 
 if TYPE_CHECKING:
     from fairlead.cmd.inspection.inspecting import Inspected, Inspector
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TO[:PORT]",
         help="svc/NAME, pod/NAME, node/NAME, an address ([...] around IPv6), or a DNS name of the cluster",
     )
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the names (default: default)")
+    add_namespace(parser, "the names")
     parser.add_argument("--protocol", choices=["tcp", "udp", "sctp"], default="", help="default: the port's, or tcp")
     parser.add_argument("--family", choices=["ipv4", "ipv6"], default="", help="default: the first of the destination")
     parser.add_argument("--plan", action="store_true", help="follow only the planned rules; read no kernel")

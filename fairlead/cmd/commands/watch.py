@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from fairlead.base.clock import RealClock
-from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.errors import CommandError
+from fairlead.cmd.objectnames import add_namespace, service_name
 
 if TYPE_CHECKING:
     from fairlead.api.core.service.kind import Service
@@ -38,7 +39,7 @@ class View(Protocol):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("service", nargs="?", default="", metavar="svc/NAME", help="Service to watch")
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the Service (default: default)")
+    add_namespace(parser, "the Service")
     parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="end after this time")
     parser.add_argument(
         "--view",
@@ -56,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from fairlead.proxy.inspection.beginning import Beginning
     from fairlead.proxy.inspection.timeline import Timeline
 
-    kind, slash, name = args.service.rpartition("/")
-    if not name or (slash and kind not in ("svc", "service", "services")):
-        raise UsageError(f'invalid Service "{args.service}": expected svc/NAME')
+    name = service_name(args.service)
     inspector = Inspector(args.name)
     found = inspector.inspect(kernel=False)
     key = f"{args.namespace}/{name}"

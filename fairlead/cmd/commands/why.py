@@ -15,6 +15,7 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.objectnames import add_namespace, checked, dns_name
 from fairlead.cmd.wiring.clusterapi import ask, connect
 from fairlead.cmd.wiring.podsockets import listening_sockets
 
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="svc/NAME",
         help="Service to explain; also pod/NAME, deploy/NAME, sts/NAME, ds/NAME, ingress/NAME, or dns NAME",
     )
-    parser.add_argument("-n", "--namespace", default="default", help="namespace of the object (default: default)")
+    add_namespace(parser, "the object")
     parser.add_argument("--port", default="", help="number or name of the Service's port (default: all ports)")
     parser.add_argument(
         "--from",
@@ -97,7 +98,7 @@ def _subject(text: str) -> tuple[str, str]:
     known = KINDS.get(kind.lower()) if slash else "svc"
     if not name or known is None:
         raise UsageError(f'invalid object "{text}": expected svc/NAME, pod/NAME, deploy/NAME, ingress/NAME, ...')
-    return known, name
+    return known, checked(name, "name")
 
 
 class Explainer:
@@ -168,7 +169,7 @@ def _run_dns(args: argparse.Namespace, names: list[str]) -> int:
     from fairlead.cmd.inspection.resolving import as_tree, render, resolve
 
     try:
-        found = resolve(args.name, names[0], args.sender, args.namespace)
+        found = resolve(args.name, dns_name(names[0]), args.sender, args.namespace)
     except UsageError:
         raise
     except CommandError as e:

@@ -33,9 +33,9 @@ def announce(name: str, kubeconfig: str, interface: str, node_name: str) -> int:
     if os.geteuid() != 0:
         raise UsageError("announce needs root, because it adds addresses to this machine")
     if not interface:
-        raise UsageError(f"announce needs --interface LINK, one of {_links()}")
-    access = _access(name, kubeconfig)
+        raise UsageError(f"announce needs --interface LINK, one of {', '.join(_links())}")
     link = _link(interface)
+    access = _access(name, kubeconfig)
     from fairlead.base.clock import RealClock
     from fairlead.base.log import stderr_log
 
@@ -59,17 +59,16 @@ def _access(name: str, kubeconfig: str) -> Access:
 def _link(interface: str) -> Link:
     from fairlead.loadbalancer.announcer.run import read_link
 
-    try:
-        link = read_link(interface)
-    except OSError as e:
-        raise UsageError(f'--interface: this machine has no "{interface}" ({e.strerror}); it has {_links()}') from e
+    if interface not in (names := _links()):
+        raise UsageError(f'--interface: this machine has no "{interface}"; it has {", ".join(names)}')
+    link = read_link(interface)
     if not link.networks:
         raise CommandError(f"--interface: {interface} has no address; give it one of the network to announce on")
     return link
 
 
-def _links() -> str:
-    return ", ".join(name for _, name in socket.if_nameindex())
+def _links() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
 
 
 async def _until_asked(access: Access, interface: str, name: str, link: Link, log: Log) -> None:

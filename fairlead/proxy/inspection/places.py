@@ -38,6 +38,9 @@ class Objects:
     domain: str = "cluster.local"
 
 
+_INVALID = 'invalid destination "{}": expected svc/NAME, pod/NAME, node/NAME, an address or a name'
+
+
 class Destination(NamedTuple):
     label: str
     addresses: tuple[tuple[str, int], ...]
@@ -66,6 +69,8 @@ def find_destination(
 ) -> Destination:
     """Raises PlaceError."""
     kind, slash, rest = text.partition("/")
+    if slash and not re.fullmatch(r"[^/:]+(:.*)?", rest):
+        raise PlaceError(_INVALID.format(text))
     if slash and kind in ("svc", "service", "services"):
         name, port = _split(rest)
         return _to_service(join_key(namespace, name), port, objects, family, protocol)
@@ -77,7 +82,7 @@ def find_destination(
         sender = _node_sender(name, world, family or _first_family(world))
         return Destination(f"node {name}", ((sender.address, _number(port, text)),), protocol or "tcp")
     if slash:
-        raise PlaceError(f'invalid destination "{text}": expected svc/NAME, pod/NAME, node/NAME, an address or a name')
+        raise PlaceError(_INVALID.format(text))
     host, port = _split(text)
     if address := _address(host):
         return Destination(address, ((address, _number(port, text)),), protocol or "tcp")

@@ -47,6 +47,12 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     format: int = FORMAT
 
 
+def check_name(name: str) -> None:
+    """Raises SnapshotError if a snapshot cannot have the name."""
+    if not _NAME(name):
+        raise SnapshotError(f'invalid name "{name}": expected at most 63 letters a-z, digits and dashes')
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """One snapshot, complete or being made."""
@@ -95,8 +101,7 @@ class Folders:
 
     def of(self, name: str) -> Folder:
         """Returns the folder of a snapshot that may not exist. Raises SnapshotError for an invalid name."""
-        if not _NAME(name):
-            raise SnapshotError(f'invalid name "{name}": expected at most 63 letters a-z, digits and dashes')
+        check_name(name)
         return Folder(self.root / name)
 
     def begin(self, name: str) -> Folder:
