@@ -96,6 +96,20 @@ def test_the_error_for_a_missing_cluster_is_one_line_with_the_start_command(
     assert err == 'fairlead: there is no cluster "x"; start it: fairlead up --detach --name x\n'
 
 
+@pytest.mark.parametrize("command", ["status", "services", "list"])
+def test_a_cluster_with_damaged_settings_is_not_recommended_to_be_started(
+    command: str, capsys: pytest.CaptureFixture[str], state_home: Path
+) -> None:
+    folder = state_home / "fairlead" / "x"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{")
+    code, out, err = outcome([command] + ["--name", "x"] * (command != "list"), capsys)
+    assert code == (0 if command == "list" else 1)
+    assert ("damaged" in out) == (command == "list")
+    assert err.startswith(f"fairlead: cannot read {folder}/config.json: ")
+    assert err.endswith("; delete the cluster: fairlead down --purge --name x\n")
+
+
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = outcome([], capsys)
     assert (code, err) == (0, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, read_run
 from fairlead.cmd.errors import CommandError
@@ -22,8 +23,15 @@ def running(name: str) -> tuple[Paths, Run]:
     paths = paths_of(name)
     run = read_run(paths)
     if run is None or not run.alive():
-        raise CommandError(not_running(name) if paths.config.exists() else no_such_cluster(name))
+        raise CommandError(why_down(name))
     return paths, run
+
+
+def why_down(name: str) -> str:
+    """Returns the line about a cluster that does not run. Raises CommandError if it cannot be started either."""
+    if settings.load(paths_of(name)) is None:
+        return no_such_cluster(name)
+    return not_running(name)
 
 
 def not_running(name: str) -> str:

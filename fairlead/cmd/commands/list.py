@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from fairlead.base.clock import Clock, RealClock
@@ -31,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     elif clusters:
         header = ["NAME", "STATE", "NODES", "AGE", "API", "MEMORY"]
         print(render(header, [_row(cluster, RealClock()) for cluster in clusters]))
+        for reason in (cluster["reason"] for cluster in clusters if "reason" in cluster):
+            print(f"fairlead: {reason}", file=sys.stderr)
     else:
         print(f"no clusters; start one: {program()} up --detach")
     return 0

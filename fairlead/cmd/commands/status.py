@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from fairlead.cmd.cluster.lookup import no_such_cluster, not_running
+from fairlead.cmd.cluster.lookup import no_such_cluster, why_down
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.reports.describing import describe
@@ -30,7 +30,7 @@ def _render(tree: dict[str, Any]) -> str:
     from fairlead.cli.table import render
 
     if not tree["running"]:
-        return not_running(tree["name"])
+        return why_down(tree["name"])
     nodes = render(
         ["NODE", "STATUS", "ADDRESS", "PODS", "PID"],
         [
