@@ -53,7 +53,8 @@ from fairlead.node.streaming.kubeletapi import KubeletApi, Part
 from fairlead.node.streaming.nodeinfo import NodeInfo
 from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.node.usage.meter import Meter
-from fairlead.node.volumes.podfiles import directory_name
+from fairlead.node.volumes import podlogs
+from fairlead.node.volumes.podlogs import directory_name
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import Informer
@@ -176,6 +177,7 @@ class Agent:
         root = f"{self._deps.settings.state_dir}/pods"
         for name in set(os.listdir(root)) - keep:
             await asyncio.to_thread(shutil.rmtree, f"{root}/{name}", ignore_errors=True)
+        await asyncio.to_thread(podlogs.remove_stale, self._deps.settings.state_dir, keep)
 
 
 def _host_images(settings: NodeSettings) -> HostImages:
@@ -288,6 +290,7 @@ def _kubelet_api(agent: Agent, deps: Dependencies, parts: Mapping[str, Part], *,
 def _make_directories(settings: NodeSettings) -> None:
     for directory in (bundle_dir(settings), f"{settings.state_dir}/pods"):
         os.makedirs(directory, exist_ok=True)
+    podlogs.prepare(settings.state_dir)
 
 
 def _report_missing_limits(node: str, recorder: Recorder) -> None:

@@ -300,7 +300,7 @@ def test_file_modes_do_not_depend_on_the_users_umask(cluster: Cluster, umask: in
     api.call("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
     until("the pod has ended", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] != "Pending")
     until("its end is known", lambda: api.call("GET", f"{PODS}/p")["status"]["phase"] == "Succeeded")
-    log = next(cluster.state.glob("nodes/node1/pods/default_p_*/logs/c/0.log")).read_text()
+    log = next(cluster.state.glob("nodes/node1/machine/var/log/pods/default_p_*/c/0.log")).read_text()
     assert "red default" in log
     assert " drwxr-xr-x " in log
 

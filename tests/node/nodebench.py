@@ -29,6 +29,7 @@ from fairlead.node import agent
 from fairlead.node.draining.fake import FakeTraffic
 from fairlead.node.runtime.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
+from fairlead.node.volumes.podlogs import PodLogs
 from fairlead.runtime.fake import FakeClient
 from tests.node.sandbox import fork_zygote, in_sandbox, single_id
 
@@ -127,9 +128,7 @@ class NodeBench:
         self.zygote = fork_zygote()
 
     def log(self, pod: Pod, container: str, attempt: int = 0) -> list[str]:
-        meta = pod.metadata
-        path = f"{self.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/logs/{container}/{attempt}.log"
-        with open(path) as file:
+        with open(PodLogs(self.settings.state_dir, pod.metadata).path(container, attempt)) as file:
             return [line.rstrip("\n").split(" ", 3)[3] for line in file]
 
     async def first_lines(self, pod: Pod, container: str) -> list[str]:

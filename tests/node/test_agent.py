@@ -21,6 +21,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import parse_time
 from fairlead.node.runtime.messages import VERSION
 from fairlead.node.runtime.zygoteclient import ZygoteEnded, ZygoteVersionError
+from fairlead.node.volumes.podlogs import PodLogs
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
@@ -665,8 +666,7 @@ def test_a_flood_of_words_is_bounded_and_starts_go_on() -> None:
             await node.until("quiet", ready)
             took = time.monotonic() - at
             await asyncio.sleep(1)
-            meta = loud.metadata
-            folder = f"{node.settings.state_dir}/pods/{meta.namespace}_{meta.name}_{meta.uid}/logs/main"
+            folder = PodLogs(node.settings.state_dir, loud.metadata).folder("main")
             return sum(os.stat(f"{folder}/{name}").st_size for name in os.listdir(folder)), took
 
     size, took = on_node(work)

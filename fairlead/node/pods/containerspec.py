@@ -11,6 +11,7 @@ from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
+from fairlead.node.runtime.hostpath import NODE_ROOT
 from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
 from fairlead.node.runtime.safepath import parts_of
 from fairlead.node.settings import NodeSettings
@@ -74,6 +75,7 @@ def container_spec(  # noqa: PLR0913 -- all that makes a container
         mounts=tuple(mounts),
         masked_paths=settings.hide,
         home_paths=settings.homes,
+        node_root=f"{settings.state_dir}/{NODE_ROOT}",
         exposed_paths=image.expose,
         privileged=bool(security and security.privileged),
         single_id=settings.single_id,

@@ -280,7 +280,7 @@ class ContainerRunner:
         local, container, attempt = self._local, self._container, self.state.attempt
         text = local.files.termination_message(container.name, attempt)
         if not text and failed and container.terminationMessagePolicy == "FallbackToLogsOnError":
-            text = last_lines(local.files.log_path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
+            text = last_lines(local.files.logs.path(container.name, attempt), _TAIL_LINES, _TAIL_BYTES)
         return text
 
     def _over(self, exit_: Exit) -> None:

@@ -46,7 +46,7 @@ def start_message(
             cgroups=limits.cgroups,
             oom_score_adj=limits.oom_score_adj,
         ),
-        log_path=local.files.new_log(container.name, action.attempt),
+        log_path=local.files.logs.new(container.name, action.attempt, limits.run),
         record=ContainerRecord(
             container=container.name,
             attempt=action.attempt,

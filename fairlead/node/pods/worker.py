@@ -114,7 +114,7 @@ class PodWorker:
         """Returns the log's path of the current run or of the one before it; None without a log."""
         state = self._local.state.containers.get(container)
         attempt = -1 if state is None else state.attempt - previous
-        path = self._local.files.log_path(container, attempt)
+        path = self._local.files.logs.path(container, attempt)
         return path if attempt >= 0 and os.path.exists(path) else None
 
     def log_grows(self, container: str, path: str) -> bool:

@@ -97,6 +97,8 @@ class ContainerSpec:
     """Host paths that no container may see."""
     home_paths: tuple[str, ...] = ()
     """Home folders: visible only if a mount's source is one of them or lies in one."""
+    node_root: str = ""
+    """The folder with the node's /var/log, for hostPath volumes (`hostpath.NODE_ROOT`); empty: none."""
     exposed_paths: tuple[str, ...] = ()
     """Host paths that are visible whatever their modes."""
     privileged: bool = False

@@ -16,6 +16,12 @@ from fairlead.net import fsfd
 from fairlead.node.runtime.containerspec import Mount
 from fairlead.node.runtime.safepath import PathOutsideRoot, PathProblem, open_inside, parts_of, walk
 
+NODE_ROOT = "machine"
+"""The folder, in a node's state, with what the node has instead of the machine's files."""
+LOG = "/var/log"
+POD_LOGS, CONTAINER_LOGS = f"{LOG}/pods", f"{LOG}/containers"
+"""The folders in the node's /var/log that the node writes, read-only in containers."""
+
 _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
     "Directory": (stat.S_ISDIR, "a directory"),
     "DirectoryOrCreate": (stat.S_ISDIR, "a directory"),
@@ -32,17 +38,18 @@ _INHERITED_MODE = 0o2777
 """A new subPath gets its parent's mode, and its group if the parent has setgid."""
 
 
-def open_source(mount: Mount, hidden: Sequence[str]) -> int:
+def open_source(mount: Mount, hidden: Sequence[str], node_root: str = "") -> int:
     """Returns an O_PATH descriptor of the source of a bind mount, or of the sub-path below it."""
     path, kind = mount.source, mount.host_path_type
-    volume = os.open(path, os.O_PATH | os.O_CLOEXEC) if kind is None else open_host_path(path, kind, hidden)
+    flags = os.O_PATH | os.O_CLOEXEC
+    volume = os.open(path, flags) if kind is None else open_host_path(path, kind, hidden, node_root)
     if not mount.sub_path:
         return volume
     try:
         fd = open_sub_path(volume, mount.sub_path)
     finally:
         os.close(volume)
-    if kind is not None:
+    if kind is not None and not _root_of(path, node_root):
         try:
             refuse_hidden(fd, hidden, f"subPath {mount.sub_path}")
         except PathProblem:
@@ -51,9 +58,22 @@ def open_source(mount: Mount, hidden: Sequence[str]) -> int:
     return fd
 
 
-def open_host_path(path: str, kind: str, hidden: Sequence[str]) -> int:
-    """Returns an O_PATH descriptor of a hostPath; creates the path if its type says so. `hidden`: real paths."""
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def _root_of(path: str, node_root: str) -> str:
+    """Returns the node's folder if a host path lies in it, else an empty text: /var/log is the node's, but not the
+    files in it that only the machine has."""
+    parts = parts_of(path)
+    if not node_root or parts[:2] != parts_of(LOG):
+        return ""
+    machine = parts[2:3] not in (["pods"], ["containers"]) and os.path.exists(path)
+    return "" if machine and not os.path.lexists(node_root + "/" + "/".join(parts)) else node_root
+
+
+def open_host_path(path: str, kind: str, hidden: Sequence[str], node_root: str = "") -> int:
+    """Returns an O_PATH descriptor of a hostPath; creates the path if its type says so. `hidden`: real paths.
+    `node_root`: the folder with the node's /var/log; empty: /var/log is the machine's."""
+    if own := _root_of(path, node_root):
+        hidden = ()  # the path is resolved inside this folder, which is itself hidden
+    root = os.open(own or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fd = _open_or_make(root, path, kind, hidden)
     finally:

@@ -25,7 +25,7 @@ from fairlead.net.fsfd import ATTR_NO_DEV, ATTR_READ_ONLY
 from fairlead.net.linux import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
 from fairlead.node.runtime import controlgroup
 from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount
-from fairlead.node.runtime.hostpath import open_source
+from fairlead.node.runtime.hostpath import CONTAINER_LOGS, LOG, POD_LOGS, open_source
 from fairlead.node.runtime.hostview import HostView, is_kernel, read_mounts
 from fairlead.node.runtime.imageroot import copy_directory, mount_image
 from fairlead.node.runtime.mounting import NO_TRUST, attach, closing, cover, place
@@ -47,8 +47,11 @@ modes."""
 class RootFilesystem:
     """A root file system under construction on the bundle directory."""
 
-    def __init__(self, bundle: str, *, privileged: bool, proc_unmasked: bool, image: ImageRoot | None = None) -> None:
+    def __init__(
+        self, bundle: str, *, privileged: bool, proc_unmasked: bool, image: ImageRoot | None = None, node_root: str = ""
+    ) -> None:
         self._bundle = bundle
+        self._node_root = os.path.realpath(node_root) if node_root else ""
         self._proc_unmasked = proc_unmasked
         self._privileged = privileged
         mounts = read_mounts()
@@ -132,17 +135,45 @@ class RootFilesystem:
             return
         if mount.filled:
             self._fill(mount)
-        with closing(open_source(mount, hidden)) as source, closing(self._place_for(mount.destination, source)) as at:
+        opened = open_source(mount, hidden, self._node_root)
+        with closing(opened) as source, closing(self._place_for(mount.destination, source)) as at:
             tree = fsfd.open_tree(source)
             real = fsfd.path_of(source)
-            fsfd.set_attributes(tree, self._attributes(real, read_only=mount.read_only))
+            read_only = mount.read_only or self._is_node_log(real)
+            fsfd.set_attributes(tree, self._attributes(real, read_only=read_only))
             fsfd.move_mount(tree, at)  # `tree` goes on to mean the mount
             with closing(tree):
                 self._restore_devices(tree, real)
                 self._lock_kernel(tree, real)
+                if mount.host_path_type is not None and self._node_root:
+                    self._show_logs(tree, real, read_only=mount.read_only)
                 for path in filter(None, (_below(real, hide) for hide in (*hidden, *homes))):
                     with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                         cover(tree, path)
+
+    def _is_node_log(self, real: str) -> bool:
+        logs = [self._node_root + path for path in (POD_LOGS, CONTAINER_LOGS)] if self._node_root else ()
+        return any(real == path or _below(path, real) for path in logs)
+
+    def _show_logs(self, tree: int, real: str, *, read_only: bool) -> None:
+        """Shows the node's /var/log below a host path that leads to it, and makes its Pods' logs read-only there: the
+        zygote opens them by name."""
+        own = self._node_root + LOG
+        inside = _below(real, LOG)
+        if inside:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                self._show_log(tree, own, inside, read_only=read_only)
+        if inside or real == own:
+            for path in (POD_LOGS, CONTAINER_LOGS):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                    self._show_log(tree, self._node_root + path, f"{inside}{path.removeprefix(LOG)}", read_only=True)
+
+    def _show_log(self, tree: int, own: str, inside: str, *, read_only: bool) -> None:
+        with closing(open_inside(tree, inside.lstrip("/"), chroot=True)) as at:
+            with closing(os.open(own, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) as source:
+                shown = fsfd.open_tree(source)
+            fsfd.set_attributes(shown, NO_TRUST | (ATTR_READ_ONLY if read_only else 0))
+            attach(shown, at)
 
     def _fill(self, mount: Mount) -> None:
         """Copies the image's directory into the source."""
@@ -270,7 +301,11 @@ def build(spec: ContainerSpec) -> None:
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     root = RootFilesystem(
-        spec.bundle, privileged=spec.privileged, proc_unmasked=spec.proc_unmasked, image=spec.image_root
+        spec.bundle,
+        privileged=spec.privileged,
+        proc_unmasked=spec.proc_unmasked,
+        image=spec.image_root,
+        node_root=spec.node_root,
     )
     hidden = [os.path.realpath(path) for path in spec.masked_paths]
     homes = [os.path.realpath(path) for path in spec.home_paths]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from fairlead.base.dataclass import dataclass
-from fairlead.node.volumes.podfiles import LOGS
+from fairlead.node.volumes.podlogs import pod_logs
 
 _LOG = re.compile(r"[0-9]+\.log(\.[0-9]+)?", re.ASCII)
 _OWN = "kubelet.log"
@@ -38,7 +38,7 @@ class LogPath:
 
 class NodeLogs:
     def __init__(self, state_dir: str, own_log: str) -> None:
-        self._pods = f"{state_dir}/pods"
+        self._pods = pod_logs(state_dir)
         self._own = own_log
         """The agent's log; empty if it goes elsewhere."""
 
@@ -73,7 +73,7 @@ class NodeLogs:
         return [name for name in _entries(folder) if _LOG.fullmatch(name) and _is_file(f"{folder}/{name}")]
 
     def _folder(self, pod: str) -> str:
-        return f"{self._pods}/{pod}/{LOGS}"
+        return f"{self._pods}/{pod}"
 
 
 def render_folder(folder: Folder) -> str:

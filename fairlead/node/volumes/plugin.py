@@ -24,6 +24,8 @@ class VolumeSite:
     """The present time, for the names of new versions."""
     masked_paths: Sequence[str]
     """Host paths that no pod may see."""
+    node_root: str = ""
+    """The folder with the node's /var/log (`hostpath.NODE_ROOT`)."""
 
     @property
     def group(self) -> int | None:

@@ -1,11 +1,10 @@
-"""A pod's directory on disk: volumes, /etc files, image files, logs.
+"""A pod's directory on disk: volumes, /etc files, image files. Its logs lie elsewhere (`podlogs`).
 
 <state>/pods/<namespace>_<name>_<uid>/volumes/<volume>/...
                                      /etc/hosts, hostname, resolv.conf
                                      /files/<container>/...       files that a host image brings to a read-only root
                                      /root/<container>/<n>/       what the container writes into its image's root
                                      /termination/<container>_<n> termination messages
-                                     /logs/<container>/<n>.log
 <state>/bundle                                                    the mount point of root file systems
 """
 
@@ -20,15 +19,12 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.net import linux
+from fairlead.node.runtime.hostpath import NODE_ROOT
 from fairlead.node.volumes.atomicwriter import write_file
+from fairlead.node.volumes.podlogs import PodLogs, directory_name
 
-LOGS = "logs"
 LAYERS = "layers"
 _MESSAGE_BYTES = 4096
-
-
-def directory_name(meta: ObjectMeta) -> str:
-    return f"{meta.namespace}_{meta.name}_{meta.uid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +42,8 @@ class PodFiles:
 
     def __init__(self, state_dir: str, meta: ObjectMeta) -> None:
         self.root = f"{state_dir}/pods/{directory_name(meta)}"
-
-    def log_path(self, container: str, attempt: int) -> str:
-        return f"{self._logs(container)}/{attempt}.log"
-
-    def _logs(self, container: str) -> str:
-        """Returns a directory below one that holds only logs: a container may be named `volumes`."""
-        return f"{self.root}/{LOGS}/{container}"
-
-    def new_log(self, container: str, attempt: int) -> str:
-        """Returns the path of a new run's log. Of older runs only the last one's log is kept."""
-        os.makedirs(self._logs(container), exist_ok=True)
-        self._remove_old_logs(container, attempt)
-        return self.log_path(container, attempt)
-
-    def _remove_old_logs(self, container: str, attempt: int) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._logs(container)):
-                number = natural(name.partition(".")[0])
-                if number is not None and number < attempt - 1:
-                    os.unlink(f"{self._logs(container)}/{name}")
+        self.logs = PodLogs(state_dir, meta)
+        self.node_root = f"{state_dir}/{NODE_ROOT}"
 
     def new_writable(self, container: str, attempt: int, layers: Sequence[str]) -> str:
         """Makes the empty directories above an image's layers, for one run of a container; returns their parent. The
@@ -115,7 +93,7 @@ class PodFiles:
 
     def written_by(self, container: str) -> list[str]:
         """Returns the directories with what a container has written beside its volumes."""
-        return [self._writables(container), self._logs(container)]
+        return [self._writables(container), self.logs.folder(container)]
 
     def volume(self, name: str) -> str:
         return f"{self.root}/volumes/{name}"
@@ -159,6 +137,7 @@ class PodFiles:
                 if os.path.ismount(f"{volumes}/{name}"):
                     linux.umount(f"{volumes}/{name}")
         shutil.rmtree(self.root, ignore_errors=True)
+        self.logs.remove()
 
 
 def _make_folders(upper: str, path: str) -> None:

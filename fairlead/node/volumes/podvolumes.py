@@ -244,6 +244,7 @@ class PodVolumes:
             sources=VolumeSources(self.data, tokens, self._allocatable, self._images),
             stamp=f"{self._clock.now():.6f}",
             masked_paths=self._masked,
+            node_root=self._files.node_root,
         )
         return plugin.set_up(source, site)
 
@@ -264,7 +265,7 @@ class PodVolumes:
                 host_path_type=plugin.host_path_type(source),
             )
             if mount.sub_path:
-                check_mount(mount, self._masked)
+                check_mount(mount, self._masked, self._files.node_root)
             mounts.append(mount)
         return mounts
 
@@ -281,10 +282,10 @@ def _from_api(volume: Volume) -> bool:
         return False
 
 
-def check_mount(mount: Mount, masked: Sequence[str]) -> None:
+def check_mount(mount: Mount, masked: Sequence[str], node_root: str = "") -> None:
     """Opens a volume mount's source as its container will, for an error that the pod's events can show; makes the
     directories of a subPath. Raises VolumeProblem."""
     try:
-        os.close(open_source(mount, [os.path.realpath(path) for path in masked]))
+        os.close(open_source(mount, [os.path.realpath(path) for path in masked], node_root))
     except (PathProblem, OSError) as error:
         raise VolumeProblem(str(error)) from error

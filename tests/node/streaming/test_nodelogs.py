@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
+from fairlead.node.volumes.podlogs import pod_logs
 
 
 def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
-    pod = tmp_path / "pods" / "ns_p_uid"
-    for name in ("logs/main/0.log", "logs/main/0.log.1", "logs/main/notes", "volumes/secret/0.log", "etc/hosts"):
-        (pod / name).parent.mkdir(parents=True, exist_ok=True)
-        (pod / name).write_text(name)
-    (tmp_path / "pods" / "ns_new_uid" / "volumes").mkdir(parents=True)
-    (pod / "logs" / "link").symlink_to(pod / "logs" / "main")
-    (pod / "logs" / "main" / "1.log").symlink_to(pod / "etc" / "hosts")
+    secret = tmp_path / "pods" / "ns_p_uid" / "volumes" / "secret" / "0.log"
+    pod = Path(pod_logs(str(tmp_path)), "ns_p_uid")
+    for file in (pod / "main" / "0.log", pod / "main" / "0.log.1", pod / "main" / "notes", secret):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    (pod.parent / "ns_new_uid").mkdir()
+    (pod / "link").symlink_to(pod / "main")
+    (pod / "main" / "1.log").symlink_to(secret)
+    (pod / "volumes").symlink_to(secret.parents[1])
     own = tmp_path / "agent.log"
     own.write_text("x")
     logs = NodeLogs(str(tmp_path), str(own))
@@ -23,7 +26,7 @@ def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
     assert logs.find(["pods"]) == Folder(("ns_p_uid/",))
     assert logs.find(["pods", "ns_p_uid"]) == Folder(("main/",))
     assert logs.find(["pods", "ns_p_uid", "main"]) == Folder(("0.log", "0.log.1"))
-    assert logs.find(["pods", "ns_p_uid", "main", "0.log"]) == LogPath(str(pod / "logs" / "main" / "0.log"))
+    assert logs.find(["pods", "ns_p_uid", "main", "0.log"]) == LogPath(str(pod / "main" / "0.log"))
     for path in (
         "pods/ns_p_uid/main/notes",
         "pods/ns_p_uid/main/1.log",
@@ -31,7 +34,6 @@ def test_logs_are_found_and_nothing_beside_them(tmp_path: Path) -> None:
         "pods/ns_p_uid/logs/main/0.log",
         "pods/ns_p_uid/volumes",
         "pods/ns_p_uid/volumes/secret/0.log",
-        "pods/ns_p_uid/etc/hosts",
         "pods/../agent.log",
         "pods/ns_p_uid/../ns_p_uid/main/0.log",
         "pods//main",

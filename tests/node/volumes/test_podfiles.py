@@ -65,13 +65,6 @@ def test_an_empty_dir_is_writable_for_all_users_and_is_removed_with_the_pod(tmp_
     assert not os.path.exists(files.root)
 
 
-def test_only_the_last_two_logs_are_kept(tmp_path: Path) -> None:
-    files = PodFiles(str(tmp_path), META)
-    for attempt in range(4):
-        Path(files.new_log("c", attempt)).write_text("x")
-    assert sorted(os.listdir(files.root + "/logs/c")) == ["2.log", "3.log"]
-
-
 def host(path: str, kind: str | None = None, hidden: str = "/nothing") -> str:
     return hostpath.set_up(HostPathVolumeSource(path=path, type=kind), site(masked=hidden))
 
@@ -249,16 +242,13 @@ def test_a_token_is_fresh_from_its_issue_to_its_renewal_and_not_by_a_clock_that_
     assert [held.is_fresh(Instant(now)) for now in (999, 1000, 1799, 1800)] == [False, True, True, False]
 
 
-@pytest.mark.parametrize("container", ["volumes", "etc", "files", "termination", "logs"])
-def test_a_container_may_have_the_name_of_a_directory_beside_its_logs(tmp_path: Path, container: str) -> None:
+@pytest.mark.parametrize("container", ["volumes", "etc", "files", "termination"])
+def test_a_container_may_have_the_name_of_a_directory_of_its_pod(tmp_path: Path, container: str) -> None:
     files = PodFiles(str(tmp_path), ObjectMeta(name="p", namespace="ns", uid="u"))
     for folder in (files.volume("0"), f"{files.root}/files/0"):
         os.makedirs(folder)
     files.termination_log(container, 0)
     etc = files.etc({"hosts": "mine"})
-    for attempt in range(4):
-        Path(files.new_log(container, attempt)).write_text("said")
-    assert [os.path.exists(files.log_path(container, attempt)) for attempt in range(4)] == [False, False, True, True]
     assert os.listdir(etc) == ["hosts"]
     assert os.listdir(f"{files.root}/volumes") == ["0"]
     assert os.listdir(f"{files.root}/termination") == [f"{container}_0"]

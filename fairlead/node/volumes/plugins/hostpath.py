@@ -19,7 +19,7 @@ def set_up_host_path(path: str, kind: str, site: VolumeSite) -> str:
     """Creates a missing path if its type says so. Raises VolumeProblem with upstream's text."""
     masked = [os.path.realpath(hidden) for hidden in site.masked_paths]
     try:
-        os.close(open_host_path(path, kind, masked))
+        os.close(open_host_path(path, kind, masked, site.node_root))
     except PathProblem as error:
         raise VolumeProblem(str(error)) from error
     return path
