@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
+
+from fairlead.node.runtime.safepath import read_file
 
 _LONGEST = 256 << 10
 _MOST_ARGS = 6
@@ -53,13 +54,5 @@ def _candidates(arg: str, path: str) -> Iterator[str]:
 
 def _script(path: str) -> str:
     """Returns the text of an executable script; empty for another file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode) or os.read(fd, 2) != b"#!":
-            return ""
-        return os.read(fd, _LONGEST).decode(errors="replace")
-    finally:
-        os.close(fd)
+    text = read_file(path, _LONGEST)
+    return text[2:].decode(errors="replace") if text.startswith(b"#!") else ""

@@ -1,19 +1,18 @@
 """The user of a container, looked up in the container's own /etc/passwd and /etc/group.
 
 Runs in the container's root, in a forked child of the zygote: standard library only. The files are the image's, so they
-may be anything: they are read up to a bound, and a pipe is not waited for.
+may be anything: they are read up to a bound, a pipe is not waited for, and no link leads out of the root (`safepath`).
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 
 from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.numbers import natural
 from fairlead.node.runtime.containerspec import ContainerSpec, User
 from fairlead.node.runtime.entrypoint import user_of_entrypoint
+from fairlead.node.runtime.safepath import read_file
 
 _LONGEST = 1 << 20
 _LARGEST_ID = 0xFFFFFFFE
@@ -111,11 +110,4 @@ def _id(text: str) -> int | None:
 
 def _read(path: str) -> str:
     """Returns the file's text; empty if it is missing or not a file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(fd, _LONGEST).decode(errors="replace") if stat.S_ISREG(os.fstat(fd).st_mode) else ""
-    finally:
-        os.close(fd)
+    return read_file(path, _LONGEST).decode(errors="replace")

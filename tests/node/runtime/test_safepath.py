@@ -9,11 +9,13 @@ from functools import partial
 
 import pytest
 
-from fairlead.net import fsfd
+from fairlead.net import fsfd, linux
 from fairlead.node.runtime import privilege
-from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
+from fairlead.node.runtime.entrypoint import user_of_entrypoint
 from fairlead.node.runtime.hostpath import open_host_path, open_sub_path
-from fairlead.node.runtime.safepath import PathProblem, open_inside, walk
+from fairlead.node.runtime.safepath import PathProblem, open_inside, read_file, walk
+from fairlead.node.runtime.users import UserProblem, resolved
 from tests.net.sandbox import as_any_user
 from tests.node.exchange import exchanging, is_over
 from tests.node.sandbox import Bench, in_sandbox, with_zygote, write
@@ -192,3 +194,35 @@ def test_a_dot_dot_goes_to_where_the_walk_came_from() -> None:
         return [_opened(partial(walk, root, "a/b/new/../..", make=move))]
 
     assert in_sandbox(work) == ["/srv/node/v/a"]
+
+
+@as_any_user
+@as_both_ways
+def test_the_files_of_users_and_entry_points_are_read_along_no_link_of_proc(ordinary: bool, has_openat2: bool) -> None:
+    """A container with hostPID could name files of the machine by them."""
+
+    def work(directory: str) -> list[str]:
+        root, outside = f"{directory}/root", f"{directory}/outside"
+        for path in (f"{root}/proc", f"{root}/etc", outside):
+            os.makedirs(path)
+        write(f"{outside}/passwd", "mallory:x:7:7::/:/bin/sh\n")
+        write(f"{outside}/entry", "#!/bin/sh\nexec gosu mallory\n")
+        linux.mount("proc", f"{root}/proc", "proc", 0)
+        opened = os.open(outside, os.O_RDONLY)
+        os.chroot(root)
+        os.chdir("/etc")
+        os.symlink(f"/proc/self/fd/{opened}/passwd", "/etc/passwd")
+        os.symlink(f"/proc/self/fd/{opened}/entry", "/entry")
+        write("/etc/group", "wheel")
+        os.mkfifo("/pipe")
+        with open("/etc/passwd") as plain, open("/entry") as script:
+            assert "mallory" in plain.read()
+            assert "mallory" in script.read()
+        process = Process(args=("/entry",), env={}, user=User(name="mallory"))
+        image = ImageRoot(layers=("/l",), writable="/w")
+        with pytest.raises(UserProblem, match="mallory"):
+            resolved(ContainerSpec(process=process, bundle="/b", image_root=image))
+        assert user_of_entrypoint(process.args, {}) == user_of_entrypoint(["../entry"], {}) == ""
+        return [read_file(path, 5).decode() for path in ("/etc/group", "group", "./none", "/pipe", "/etc")]
+
+    assert _in(work, ordinary=ordinary, has_openat2=has_openat2) == ["wheel", "wheel", "", "", ""]
