@@ -24,7 +24,7 @@ class Finding:
     cause: Message = ""
     """A clause without a full stop; empty only for OK."""
     evidence: tuple[Message, ...] = ()
-    cure: str = ""
+    cure: Message = ""
     """A command to paste into a shell; empty if no command can help."""
 
 
@@ -32,13 +32,13 @@ def ok(looked_at: Message) -> Finding:
     return Finding(Status.OK, looked_at)
 
 
-def note(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
+def note(looked_at: Message, cause: Message, *evidence: Message, cure: Message = "") -> Finding:
     return Finding(Status.NOTE, looked_at, cause, evidence, cure)
 
 
-def fault(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
+def fault(looked_at: Message, cause: Message, *evidence: Message, cure: Message = "") -> Finding:
     return Finding(Status.FAULT, looked_at, cause, evidence, cure)
 
 
-def unknown(looked_at: Message, cause: Message, *evidence: Message, cure: str = "") -> Finding:
+def unknown(looked_at: Message, cause: Message, *evidence: Message, cure: Message = "") -> Finding:
     return Finding(Status.UNKNOWN, looked_at, cause, evidence, cure)

@@ -17,6 +17,7 @@ from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.networking.ingress.types import Ingress
 from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
 from fairlead.base.dataclass import replace
+from fairlead.explain.runs import RUNS, pods_of_run, read_run
 from fairlead.explain.snapshot import Snapshot, Workload
 from fairlead.explain.sockets import Listener
 from fairlead.explain.tried import Tried
@@ -42,6 +43,9 @@ _WORKLOADS = {
     "daemonsets": "DaemonSet",
     "replicasets": "ReplicaSet",
 }
+_BATCH = {"jobs": "Job", "cronjobs": "CronJob"}
+_BY_HAND = ("all_slices", "endpoints")
+"""Lists that matter if a Service has neither selector nor slices."""
 
 
 def lists(name: str, namespace: str, kind: str = "svc") -> dict[str, str]:
@@ -66,6 +70,7 @@ def lists(name: str, namespace: str, kind: str = "svc") -> dict[str, str]:
             if kind == "ingress"
             else {}
         )
+        | ({plural: f"/apis/batch/v1{inside}/{plural}" for plural in _BATCH} if kind in ("job", "cronjob") else {})
     )
 
 
@@ -73,8 +78,12 @@ def further_lists(snapshot: Snapshot) -> dict[str, str]:
     """Returns the paths of lists over all namespaces that the snapshot turns out to need."""
     if snapshot.kind != "svc":
         return {}
-    if snapshot.service is None:
+    if snapshot.service is None or snapshot.found.spec.type == "ExternalName":
         return {"services": "/api/v1/services"}
+    if not snapshot.found.spec.selector and not snapshot.slices:
+        inside = f"/namespaces/{quote(snapshot.namespace, safe='')}"
+        paths = f"/apis/discovery.k8s.io/v1{inside}/endpointslices", f"/api/v1{inside}/endpoints"
+        return dict(zip(_BY_HAND, paths, strict=True))
     if snapshot.found.spec.selector and not snapshot.selected:
         return {"all_pods": "/api/v1/pods"}
     return {}
@@ -95,6 +104,9 @@ def assemble(
     urls = service.metadata.annotations.get(HOST_URLS_ANNOTATION, "") if service is not None else ""
     pods = _decode(listed["pods"], Pod)
     workloads = [_workload(kind, tree) for plural, kind in _WORKLOADS.items() for tree in _trees(listed[plural])]
+    runs = [
+        read_run(kind, tree) for plural, kind in _BATCH.items() if plural in listed for tree in _trees(listed[plural])
+    ]
     ingresses = _decode(listed["ingresses"], Ingress) if "ingresses" in listed else []
     classes = _trees(listed["classes"]) if "classes" in listed else []
     return Snapshot(
@@ -106,7 +118,8 @@ def assemble(
         slices=_decode(listed["slices"], EndpointSlice),
         pods=pods,
         kind=kind,
-        chosen=_chosen(kind, name, pods, workloads),
+        chosen=_chosen(kind, name, pods, workloads) if kind not in RUNS else pods_of_run(RUNS[kind], name, runs, pods),
+        runs=runs,
         ingress=next((one for one in ingresses if one.metadata.name == name), None),
         ingress_classes=[one["metadata"]["name"] for one in classes],
         workloads=workloads,
@@ -124,6 +137,9 @@ def extended(snapshot: Snapshot, listed: Mapping[str, bytes]) -> Snapshot:
     """Returns the snapshot with the lists of `further_lists`."""
     if "services" in listed:
         return replace(snapshot, services=_decode(listed["services"], Service))
+    if "all_slices" in listed:
+        names = [tree["metadata"]["name"] for tree in _trees(listed["endpoints"])]
+        return replace(snapshot, all_slices=_decode(listed["all_slices"], EndpointSlice), endpoints_names=names)
     everywhere = _decode(listed["all_pods"], Pod) if "all_pods" in listed else []
     return replace(snapshot, pods_elsewhere=[one for one in everywhere if one.metadata.namespace != snapshot.namespace])
 

@@ -86,7 +86,7 @@ def as_tree(diagnosis: Diagnosis) -> dict[str, Any]:
         "sentence": str(sentence(diagnosis)),
         "cause": str(decisive.cause),
         "evidence": [str(one) for one in decisive.evidence],
-        "cure": decisive.cure,
+        "cure": str(decisive.cure),
         "checks": [
             {
                 "check": step.check.name,
@@ -95,7 +95,7 @@ def as_tree(diagnosis: Diagnosis) -> dict[str, Any]:
                 "lookedAt": str(step.finding.looked_at),
                 "cause": str(step.finding.cause),
                 "evidence": [str(one) for one in step.finding.evidence],
-                "cure": step.finding.cure,
+                "cure": str(step.finding.cure),
             }
             for step in diagnosis.steps
         ],

@@ -14,11 +14,12 @@ from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
 from fairlead.api.networking.ingress.types import Ingress
 from fairlead.api.networking.networkpolicy.kind import NetworkPolicy
 from fairlead.base.dataclass import dataclass, field
+from fairlead.explain.runs import RUNS, Run, find_run
 from fairlead.explain.sockets import Listener
 from fairlead.explain.tried import Tried
 from fairlead.service.decisions import EndpointState, endpoint_state
 
-_KINDS = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet"}
+KINDS = {"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Snapshot:
     namespace: str
     service: Service | None
     kind: str = "svc"
-    """The object in question: svc, pod, deploy, sts, ds, rs or ingress."""
+    """The object in question: svc, pod, deploy, sts, ds, rs, job, cronjob or ingress."""
     chosen: Sequence[Pod] | None = None
     """The Pods of the object in question if it is not a Service; None if it does not exist, or is a Service."""
     ingress: Ingress | None = None
@@ -62,7 +63,13 @@ class Snapshot:
     """Pods of other namespaces; read only if the selector matches no Pod."""
     services: Sequence[Service] = ()
     """Services of the namespace; of all namespaces if the Service does not exist."""
+    all_slices: Sequence[EndpointSlice] = ()
+    """EndpointSlices of the namespace; read only if the Service has neither a selector nor slices."""
+    endpoints_names: Sequence[str] = ()
+    """Names of the Endpoints objects of the namespace; read together with `all_slices`."""
     workloads: Sequence[Workload] = ()
+    runs: Sequence[Run] = ()
+    """Jobs and CronJobs of the namespace; read only for one of them."""
     events: Sequence[Event] = ()
     """Events of the namespace, oldest first."""
     nodes: Sequence[Node] = ()
@@ -95,7 +102,8 @@ class Snapshot:
     def selected(self) -> list[Pod]:
         """The Pods that the selector matches, without finished Pods; those of the object if it is not a Service."""
         if self.service is None:
-            return list(self.chosen or ())
+            made = list(self.chosen or ())
+            return [pod for pod in made if not is_finished(pod)] if self.kind in KINDS else made
         if self.found.spec.type == "ExternalName":
             return []
         return [pod for pod in matching(self.found.spec.selector, self.pods) if not is_finished(pod)]
@@ -103,8 +111,13 @@ class Snapshot:
     @property
     def workload(self) -> Workload | None:
         """The workload in question."""
-        kind = _KINDS.get(self.kind)
+        kind = KINDS.get(self.kind)
         return next((one for one in self.workloads if (one.kind, one.name) == (kind, self.name)), None)
+
+    @property
+    def run(self) -> Run | None:
+        """The Job or CronJob in question."""
+        return find_run(RUNS.get(self.kind, ""), self.name, self.runs)
 
     @property
     def ready_pods(self) -> list[Pod]:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
+from fairlead.base.texts import text
+from fairlead.explain.words import Message, listed
+
 _LISTENING = {"TCP": "0A", "UDP": "07"}
 FILES = (("tcp", "TCP"), ("tcp6", "TCP"), ("udp", "UDP"), ("udp6", "UDP"))
 """Names of the files below `/proc/PID/net`, and the protocol of their sockets."""
@@ -37,10 +40,16 @@ def parse(text: str, protocol: str) -> Iterator[Listener]:
             yield Listener(protocol, _address(address), int(port, 16))
 
 
-def describe(listeners: Iterable[Listener]) -> str:
+def describe(listeners: Iterable[Listener]) -> Message:
     """Returns a list such as `TCP 8080, UDP 53 on 127.0.0.1`; "nothing" for an empty list."""
-    texts = (f"{one.protocol} {one.port}" + (f" on {one.address}" if one.loopback else "") for one in sorted(listeners))
-    return ", ".join(dict.fromkeys(texts)) or "nothing"
+    shown = {(one.protocol, one.port, one.address if one.loopback else ""): None for one in sorted(listeners)}
+    return listed([_listener(*one) for one in shown]) if shown else text("nothing")
+
+
+def _listener(protocol: str, port: int, address: str) -> Message:
+    if not address:
+        return f"{protocol} {port}"
+    return text("{protocol} {port} on {address}", protocol=protocol, port=port, address=address)
 
 
 def _address(text: str) -> str:

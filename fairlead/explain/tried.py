@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ANSWERED, REFUSED, SILENT, UNREACHABLE = "answered", "refused", "silent", "unreachable"
-"""Outcomes of a connection or question: accepted, reset, without any answer in time, without a route."""
+from fairlead.explain.outcomes import ANSWERED
+from fairlead.explain.words import Message
 
 
 class Dial(NamedTuple):
@@ -22,7 +22,7 @@ class Dial(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """The question for the Service's name, asked of the cluster's DNS."""
+    """The question for the Service's name, asked of the cluster's DNS, or of the sender's own servers."""
 
     name: str
     server: str
@@ -31,15 +31,17 @@ class Lookup(NamedTuple):
     """Such as NOERROR or NXDOMAIN."""
     aliases: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    own_servers: tuple[str, ...] = ()
+    """The sender's name servers if it does not ask the cluster's DNS."""
 
 
 class Route(NamedTuple):
     """The way of a packet by the rules in the kernel."""
 
     port: str
-    ends: tuple[str, ...]
+    ends: tuple[Message, ...]
     """Ends other than an endpoint, such as `100 % dropped: ...`."""
-    differences: tuple[str, ...]
+    differences: tuple[Message, ...]
     """Differences between the kernel's rules and those that the objects demand."""
 
 
@@ -47,8 +49,10 @@ class Tried(NamedTuple):
     sender: str
     """The place, such as `node1`, `pod/client` or `this machine`."""
     dials: tuple[Dial, ...] = ()
+    endpoints: tuple[Dial, ...] = ()
+    """Connections to endpoints without a Pod, one for each address and port."""
     lookup: Lookup | None = None
-    stale: tuple[str, ...] = ()
+    stale: tuple[Message, ...] = ()
     """Tracked UDP connections whose endpoint no longer serves."""
     routes: tuple[Route, ...] = ()
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Sequence
+
 from fairlead.base.texts import Text, text
+from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 
 Message = Text | str
 """A text that can be translated, or one that the API gave."""
@@ -22,6 +27,32 @@ def endpoints_of(number: int) -> Text:
 
 def clients_of(number: int) -> Text:
     return text("{number} client", number=number) if number == 1 else text("{number} clients", number=number)
+
+
+def outcome_of(outcome: str) -> Message:
+    """Returns the outcome of a connection or question, or the kernel's error, in words."""
+    return _OUTCOMES.get(outcome, outcome)
+
+
+_OUTCOMES = {
+    ANSWERED: text("answered"),
+    REFUSED: text("refused"),
+    SILENT: text("silent"),
+    UNREACHABLE: text("unreachable"),
+    os.strerror(errno.ENETUNREACH): text("Network is unreachable"),
+    os.strerror(errno.EHOSTUNREACH): text("No route to host"),
+}
+
+
+def then(command: str, remark: Text) -> Text:
+    """Returns a command with a remark for its reader, as a comment of the shell."""
+    return Text("{command}  # {remark}", {"command": command, "remark": remark})
+
+
+def listed(parts: Sequence[Message]) -> Message:
+    """Returns the parts with commas between them; the template consists of values."""
+    names = [f"part{at}" for at in range(len(parts))]
+    return Text(", ".join(f"{{{name}}}" for name in names), dict(zip(names, parts, strict=True)))
 
 
 def joined(first: Message, rest: Message) -> Text:

@@ -70,7 +70,7 @@ def pods(rng: random.Random, name: str, number: int, protocol: str) -> Iterator[
 async def diagnose_all(seed: int) -> dict[str, tuple[Status, str]]:
     rng, names = random.Random(seed), [f"svc{n}" for n in range(SERVICES)]
     documents = [tree for name in names for tree in service(rng, name)]
-    async with explained([*dns(), *documents]) as why:
+    async with explained([*dns(), *documents], []) as why:
         found = {name: await why(name, "default", "") for name in names}
     return {name: (one.status, render(one)) for name, one in found.items()}
 

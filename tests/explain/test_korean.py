@@ -9,12 +9,15 @@ from pathlib import Path
 
 import fairlead.explain
 from fairlead.base.texts import catalogue, text
-from fairlead.cmd.inspection import resolving
+from fairlead.cmd.inspection import resolving, routing, trying
 from fairlead.explain.checks import CHECKS, INGRESS_CHECKS, WORKLOAD_CHECKS, Check
 from fairlead.explain.diagnose import Diagnosis, Step
 from fairlead.explain.finding import fault, note, ok
 from fairlead.explain.report import _STAGES, as_tree, render
+from fairlead.proxy.inspection import tracing, walk, wayout
 
+_BESIDE = (resolving, routing, trying, tracing, walk, wayout)
+"""Modules of other packages with texts that the reports contain."""
 FOLDER = Path(fairlead.explain.__file__).parent
 KOREAN = catalogue("fairlead.explain", "ko")
 _CHECK = Check("selector", "endpoint", lambda _snapshot: None)
@@ -35,7 +38,7 @@ _BROKEN = Diagnosis(
 def templates() -> set[str]:
     """Returns every English template with words that `fairlead why` can show."""
     found: set[str] = set()
-    for path in (*FOLDER.rglob("*.py"), Path(resolving.__file__)):
+    for path in (*FOLDER.rglob("*.py"), *(Path(str(one.__file__)) for one in _BESIDE)):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "text":
                 first = node.args[0]

@@ -36,4 +36,4 @@ def test_a_socket_of_this_process_is_in_the_kernels_table(
 
 def test_the_text_names_addresses_only_if_they_are_loopback() -> None:
     sockets = [Listener("TCP", "0.0.0.0", 80), Listener("TCP", "::", 80), Listener("UDP", "127.0.0.1", 53)]
-    assert (describe(sockets), describe([])) == ("TCP 80, UDP 53 on 127.0.0.1", "nothing")
+    assert (str(describe(sockets)), str(describe([]))) == ("TCP 80, UDP 53 on 127.0.0.1", "nothing")

@@ -7,13 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.explain.diagnose import diagnose
+from fairlead.base.texts import Text, text
+from fairlead.explain.diagnose import Diagnosis, diagnose
 from fairlead.explain.finding import Status
+from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 from fairlead.explain.reading import Observed, assemble, lists, observed_in
-from fairlead.explain.tried import ANSWERED, REFUSED, SILENT, UNREACHABLE, Dial, Lookup, Route, Tried
+from fairlead.explain.tried import Dial, Lookup, Route, Tried
+from fairlead.proxy.inspection.tracing import outcome_text
+from tests.explain.english import english_in
 
 Tree = dict[str, Any]
 ADDRESS = "10.96.0.7"
+DROPPED = Text("{share} {kind}", {"share": "50%", "kind": outcome_text("dropped")})
+DIFFERENT = text("{outcome}: {planned} by the plan, {real} by the kernel's rules",
+                 outcome=outcome_text("pod"), planned="50.0%", real="100.0%")  # fmt: skip
 NAME = "web.default.svc.cluster.local"
 
 
@@ -34,16 +41,21 @@ def slice_of(address: str, **endpoint: Any) -> Tree:
     }
 
 
-def findings(observed: Observed, service: Tree, *slices: Tree) -> dict[str, tuple[Status, str]]:
-    """Returns status and text of each check's finding, and of the verdict."""
+def diagnosed(observed: Observed, service: Tree, *slices: Tree) -> Diagnosis:
     dns = {"metadata": {"name": "kube-dns", "namespace": "kube-system"}, "spec": {"clusterIP": "10.96.0.10"}}
     trees: dict[str, list[Tree]] = {key: [] for key in lists("web", "default")}
     trees |= {"services": [service], "slices": [*slices], "dns": [dns], "dns_slices": [slice_of("10.244.1.9")]}
     listed = {key: msgspec.json.encode({"items": items}) for key, items in trees.items()}
-    diagnosis = diagnose(observed_in(assemble("web", "default", listed), observed))
+    return diagnose(observed_in(assemble("web", "default", listed), observed))
+
+
+def findings(observed: Observed, service: Tree, *slices: Tree) -> dict[str, tuple[Status, str]]:
+    """Returns status and text of each check's finding, and of the verdict. None of them stays English in Korean."""
+    diagnosis = diagnosed(observed, service, *slices)
     steps = {
         one.check.name: (one.finding.status, str(one.finding.cause or one.finding.looked_at)) for one in diagnosis.steps
     }
+    assert list(english_in(diagnosis)) == []
     return steps | {"verdict": (diagnosis.status, str(diagnosis.decisive.cause))}
 
 
@@ -61,17 +73,21 @@ def dial(outcome: str, detail: str = "") -> Dial:
         (ANSWERED, Status.OK, f"a connection from node1 to {ADDRESS} port 80 was accepted"),
         (REFUSED, Status.FAULT, f"a connection from node1 to {ADDRESS} port 80 was refused"),
         (SILENT, Status.FAULT, f"a connection from node1 to {ADDRESS} port 80 got no answer"),
-        (UNREACHABLE, Status.FAULT, f"a connection from node1 to {ADDRESS} port 80 could not be made (No route)"),
+        (
+            UNREACHABLE,
+            Status.FAULT,
+            f"a connection from node1 to {ADDRESS} port 80 could not be made (No route to host)",
+        ),
     ],
 )
 def test_a_connection_decides_if_no_other_check_does(outcome: str, status: Status, text: str) -> None:
-    found = findings(tried(dials=(dial(outcome, "No route"),)), service(), slice_of("10.244.1.2"))
+    found = findings(tried(dials=(dial(outcome, "No route to host"),)), service(), slice_of("10.244.1.2"))
     assert found["connection"] == (status, text)
     assert found["verdict"] == (status, text if status is Status.FAULT else "")
 
 
 def test_a_cause_on_the_way_wins_over_the_connection_that_failed() -> None:
-    observed = tried(dials=(dial(REFUSED),), routes=(Route("80/TCP", ("100 % refused: no endpoint serves",), ()),))
+    observed = tried(dials=(dial(REFUSED),), routes=(Route("80/TCP", (DROPPED,), ()),))
     found = findings(observed, service(selector={"app": "web"}))
     assert found["verdict"][1].startswith("the selector app=web matches no Pod")
 
@@ -81,12 +97,12 @@ def test_a_cause_on_the_way_wins_over_the_connection_that_failed() -> None:
     [
         (Route("80/TCP", (), ()), Status.OK, "rules in the kernel, for packets from node1: every end is an endpoint"),
         (
-            Route("80/TCP", ("50% dropped: policy",), ()),
+            Route("80/TCP", (DROPPED,), ()),
             Status.FAULT,
-            "packets to port 80/TCP end without an endpoint: 50% dropped: policy",
+            "packets to port 80/TCP end without an endpoint: 50% dropped",
         ),
         (
-            Route("80/TCP", (), ("pod 10.0.0.1:80: 50.0% by the plan, 100.0% by the kernel's rules",)),
+            Route("80/TCP", (), (DIFFERENT,)),
             Status.FAULT,
             "the kernel's rules for port 80/TCP are not those that the Service and its slices demand",
         ),
@@ -116,21 +132,81 @@ def test_the_answer_of_dns_is_compared_with_the_service(lookup: Lookup, status: 
     assert part in found[1]
 
 
-def test_an_alias_that_does_not_resolve_is_noted_with_its_target() -> None:
+@pytest.mark.parametrize(
+    ("target", "rcode", "status", "part"),
+    [
+        ("db.example.org", "NXDOMAIN", Status.FAULT, "an alias for db.example.org, which does not resolve here"),
+        ("db.example.org", "NOERROR", Status.FAULT, "which does not resolve here (NOERROR)"),
+        ("db.example.org", "SERVFAIL", Status.UNKNOWN, "which does not resolve here (SERVFAIL)"),
+        ("web.default", "NXDOMAIN", Status.FAULT, "did you mean web.default.svc.cluster.local?"),
+    ],
+)
+def test_an_alias_whose_target_does_not_exist_is_a_fault(target: str, rcode: str, status: Status, part: str) -> None:
+    away = service(type="ExternalName", externalName=target, clusterIP="", clusterIPs=[], ports=[])
+    lookup = Lookup(NAME, "10.96.0.10", ANSWERED, rcode, (target,), ())
+    found = findings(Observed(tried=Tried("node1", lookup=lookup), egress=False), away)
+    assert (found["lookup"][0], part in found["lookup"][1]) == (status, True), found
+    assert found["verdict"] == found["lookup"]
+    assert found["egress"][1].startswith(f"Pods cannot reach {target}: the cluster has no way out")
+    assert "egress" not in findings(Observed(tried=Tried("node1", lookup=lookup), egress=True), away)
+
+
+def test_an_alias_of_an_ipv6_address_alone_resolves() -> None:
     away = service(type="ExternalName", externalName="db.example.org", clusterIP="", clusterIPs=[], ports=[])
-    lookup = Lookup(NAME, "10.96.0.10", ANSWERED, "NXDOMAIN", ("db.example.org",), ())
-    found = findings(Observed(tried=Tried("node1", (), lookup), egress=False), away)
-    assert found["lookup"] == (
-        Status.NOTE,
-        "the name is an alias for db.example.org, which does not resolve here (NXDOMAIN)",
+    lookup = Lookup(NAME, "10.96.0.10", ANSWERED, "NOERROR", ("db.example.org",), ("2001:db8::1",))
+    assert findings(Observed(tried=Tried("node1", lookup=lookup)), away)["lookup"][0] is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("rcode", "addresses", "status"),
+    [("NXDOMAIN", (), Status.FAULT), ("", (), Status.FAULT), ("NOERROR", (ADDRESS,), Status.OK)],
+)
+def test_a_sender_with_name_servers_of_its_own_must_know_the_name(
+    rcode: str, addresses: tuple[str, ...], status: Status
+) -> None:
+    outcome = ANSWERED if rcode else SILENT
+    lookup = Lookup(NAME, "192.0.2.53", outcome, rcode, (), addresses, own_servers=("192.0.2.53", "192.0.2.54"))
+    observed = Observed(tried=Tried("pod/client", lookup=lookup))
+    for made in (service(), service(clusterIP="None", clusterIPs=["None"])):
+        found = findings(observed, made, slice_of("10.244.1.2"))
+        assert found["lookup"][0] is status, found
+        if status is Status.FAULT:
+            said = "pod/client asks 192.0.2.53, 192.0.2.54 and not the cluster's DNS 10.96.0.10"
+            assert found["verdict"][1].startswith(f"{said}, so it does not know {NAME}")
+
+
+@pytest.mark.parametrize(
+    ("dials", "egress", "part", "cure"),
+    [
+        ((ANSWERED,), False, "all accepted", ""),
+        ((REFUSED, ANSWERED), False, "to 1 of 2 endpoints without a Pod: 10.244.1.2 port 80 refuses it",
+         "kubectl edit endpointslice web-1"),
+        ((SILENT,), None, "no connection to 1 of 1 endpoints without a Pod: 10.244.1.2 port 80 does not answer",
+         "kubectl edit endpointslice web-1"),
+        ((UNREACHABLE,), False, "10.244.1.2 port 80 could not be reached (No route to host)",
+         "fairlead down && fairlead up --detach --egress"),
+    ],
+)  # fmt: skip
+def test_endpoints_that_are_no_pods_are_tried(
+    dials: tuple[str, ...], egress: bool | None, part: str, cure: str
+) -> None:
+    ends = tuple(
+        Dial("80/TCP", f"10.244.1.{2 + at}", 80, outcome, "No route to host" if outcome == UNREACHABLE else "")
+        for at, outcome in enumerate(dials)
     )
-    assert found["egress"][1].startswith("Pods cannot reach db.example.org: the cluster has no way out")
-    assert "egress" not in findings(Observed(tried=Tried("node1", (), lookup), egress=True), away)
+    observed = Observed(tried=Tried("node1", endpoints=ends), egress=egress)
+    found = diagnosed(observed, service(), slice_of("10.244.1.2"))
+    step = next(one for one in found.steps if one.check.name == "endpoint-answers")
+    assert part in str(step.finding.cause or step.finding.looked_at)
+    assert (step.finding.status is Status.FAULT, str(step.finding.cure)) == (bool(cure), cure)
+    assert found.decisive is step.finding or not cure
 
 
 def test_udp_clients_of_endpoints_that_are_gone_are_named() -> None:
     udp = service(ports=[{"port": 53, "protocol": "UDP", "targetPort": 53}])
-    observed = tried(stale=("10.244.1.5:4000 still sends to 10.244.1.3:53",))
+    observed = tried(
+        stale=(text("{client} still sends to {endpoint}", client="10.244.1.5:4000", endpoint="10.244.1.3:53"),)
+    )
     found = findings(observed, udp, slice_of("10.244.1.2"))
     assert found["stale-connections"][1].startswith("1 client still sending to an endpoint that is gone")
 

@@ -65,15 +65,19 @@ def read(path: Path) -> Setup:
     return Setup(head[0], expected, documents if expected.get("dns") == "none" else [*dns(), *documents])
 
 
-async def explain(documents: Sequence[Tree], subject: str, *, namespace: str = "default", port: str = "") -> Diagnosis:
+async def explain(
+    documents: Sequence[Tree], subject: str, *, namespace: str = "default", port: str = "", read: list[bytes]
+) -> Diagnosis:
     """Returns the diagnosis of `svc/NAME` or another object after the objects are applied and all components are at
-    rest."""
-    async with explained(documents) as why:
+    rest. `read` gets the bodies that the API answered."""
+    async with explained(documents, read) as why:
         return await why(subject, namespace, port)
 
 
 @asynccontextmanager
-async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, str, str], Awaitable[Diagnosis]]]:
+async def explained(
+    documents: Sequence[Tree], read: list[bytes]
+) -> AsyncIterator[Callable[[str, str, str], Awaitable[Diagnosis]]]:
     """Yields a function that diagnoses an object (`svc/NAME`, `pod/NAME`), by namespace and port, in a cluster with the
     objects."""
     async with cluster("ipv4") as made:
@@ -96,7 +100,9 @@ async def explained(documents: Sequence[Tree]) -> AsyncIterator[Callable[[str, s
             kind = kind or "svc"
             listed = await _fetch(made, lists(name, namespace, kind))
             snapshot = assemble(name, namespace, listed, kind=kind, port=port)
-            snapshot = extended(snapshot, await _fetch(made, further_lists(snapshot)))
+            further = await _fetch(made, further_lists(snapshot))
+            read.extend([*listed.values(), *further.values()])
+            snapshot = extended(snapshot, further)
             return diagnose(observed_in(snapshot, Observed(sockets)))
 
         yield why

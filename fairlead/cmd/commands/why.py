@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 KINDS = {
     "svc": "svc", "service": "svc", "services": "svc",
     "pod": "pod", "pods": "pod", "po": "pod",
-    "deploy": "deploy", "deployment": "deploy", "deployments": "deploy", "deployment.apps": "deploy",
+    "deploy": "deploy", "deployment": "deploy", "deployments": "deploy",
     "sts": "sts", "statefulset": "sts", "statefulsets": "sts",
     "ds": "ds", "daemonset": "ds", "daemonsets": "ds",
     "rs": "rs", "replicaset": "rs", "replicasets": "rs",
+    "job": "job", "jobs": "job",
+    "cj": "cronjob", "cronjob": "cronjob", "cronjobs": "cronjob",
     "ing": "ingress", "ingress": "ingress", "ingresses": "ingress",
 }  # fmt: skip
 """The kinds that can be explained, by the words that kubectl takes for them."""
@@ -41,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "subject",
         nargs="*",
         metavar="svc/NAME",
-        help="Service to explain; also pod/NAME, deploy/NAME, sts/NAME, ds/NAME, ingress/NAME, or dns NAME",
+        help="Service to explain; also pod/NAME, deploy/NAME, sts/NAME, ds/NAME, rs/NAME, job/NAME, cronjob/NAME, "
+        "ingress/NAME, or dns NAME",
     )
     add_namespace(parser, "the object")
     parser.add_argument("--port", default="", help="number or name of the Service's port (default: all ports)")
@@ -95,7 +98,7 @@ def _messages(args: argparse.Namespace) -> Catalogue:
 
 def _subject(text: str) -> tuple[str, str]:
     kind, slash, name = text.rpartition("/")
-    known = KINDS.get(kind.lower()) if slash else "svc"
+    known = KINDS.get(kind.lower().partition(".")[0]) if slash else "svc"  # also as in deployment.apps/web
     if not name or known is None:
         raise UsageError(f'invalid object "{text}": expected svc/NAME, pod/NAME, deploy/NAME, ingress/NAME, ...')
     return known, checked(name, "name")

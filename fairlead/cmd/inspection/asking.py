@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fairlead.dns.protocol.message import Reply, answer_records, parse_reply
 from fairlead.dns.protocol.wire import Malformed, encode_name, make_query, render_address, render_name
-from fairlead.explain.tried import ANSWERED, REFUSED, SILENT, UNREACHABLE
+from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 
 A, AAAA, CNAME, IN = 1, 28, 5, 1
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}

@@ -19,20 +19,12 @@ from fairlead.cmd.nodes.innodes import in_namespaces
 from fairlead.cmd.wiring.clusterapi import ask as request
 from fairlead.cmd.wiring.clusterapi import connect
 from fairlead.explain.labels import like
-from fairlead.explain.tried import ANSWERED
-from fairlead.explain.words import Message
+from fairlead.explain.outcomes import ANSWERED
+from fairlead.explain.resolver import ResolvConf, candidates, parse
+from fairlead.explain.words import Message, listed, outcome_of
 
 _NEAR = 0.7
 _TYPES = {A: "A", AAAA: "AAAA"}
-
-
-class ResolvConf(NamedTuple):
-    """The settings of a resolver."""
-
-    servers: tuple[str, ...]
-    searches: tuple[str, ...]
-    ndots: int = 1
-    read_from: Message = ""
 
 
 class Question(NamedTuple):
@@ -64,30 +56,6 @@ class Resolution:
     @property
     def exit_code(self) -> int:
         return 1 if self.cause else 0
-
-
-def parse(content: str, read_from: Message = "") -> ResolvConf:
-    """Reads the parts of a resolv.conf that the walk needs; the last `search` counts."""
-    servers: list[str] = []
-    searches: tuple[str, ...] = ()
-    ndots = 1
-    for line in content.splitlines():
-        word, *rest = line.split() or [""]
-        if word == "nameserver" and rest:
-            servers.append(rest[0])
-        elif word in ("search", "domain"):
-            searches = tuple(one.rstrip(".") for one in rest)
-        elif word == "options":
-            ndots = next((int(one[6:]) for one in rest if one.startswith("ndots:") and one[6:].isdigit()), ndots)
-    return ResolvConf(tuple(servers[:3]), searches, min(ndots, 15), read_from)
-
-
-def candidates(name: str, conf: ResolvConf) -> list[str]:
-    """Returns the absolute names in the order in which a resolver asks for them."""
-    if name.endswith("."):
-        return [name.rstrip(".")]
-    expanded = [f"{name}.{search}" for search in conf.searches]
-    return [name, *expanded] if name.count(".") >= conf.ndots else [*expanded, name]
 
 
 def resolve(cluster: str, name: str, sender: str, namespace: str) -> Resolution:
@@ -245,7 +213,7 @@ def _cause(
     silent = next((one for one in questions if one.answer.outcome != ANSWERED), None)
     if silent is not None and not any(one.answer.outcome == ANSWERED for one in questions):
         return text(
-            "{server} does not answer ({outcome})", server=silent.server, outcome=silent.answer.outcome
+            "{server} does not answer ({outcome})", server=silent.server, outcome=outcome_of(silent.answer.outcome)
         ), "kubectl get pods -n kube-system"
     alias = next((one for one in questions if one.answer.aliases), None)
     if alias is not None:
@@ -348,7 +316,7 @@ def _verdict(found: Resolution) -> Text:
 def _line(number: int, one: Question) -> Text:
     answer = one.answer
     mark = "✓" if answer.addresses else "✗"
-    shown = answer.rcode if answer.outcome == ANSWERED else answer.outcome
+    shown = answer.rcode if answer.outcome == ANSWERED else outcome_of(answer.outcome)
     return text(
         "{mark} {number}. {name} {type}, asked of {server}: {shown}{results} ({source})",
         mark=mark,
@@ -366,8 +334,10 @@ def _results(answer: Answered) -> Message:
     addresses = ", ".join(answer.addresses)
     if not answer.aliases:
         return f" {addresses}" if addresses else ""
-    aliases = answer.aliases[0] + "".join(f", alias of {one}" for one in answer.aliases[1:])
-    return text(" alias of {aliases}", aliases=aliases + (f", {addresses}" if addresses else ""))
+    aliases: Message = answer.aliases[0]
+    for one in answer.aliases[1:]:
+        aliases = text("{alias}, alias of {target}", alias=aliases, target=one)
+    return text(" alias of {aliases}", aliases=listed([aliases, addresses]) if addresses else aliases)
 
 
 def as_tree(found: Resolution) -> dict[str, Any]:

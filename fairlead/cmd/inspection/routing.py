@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.api.core.service.spec import ServicePort
+from fairlead.base.texts import Text, text
 from fairlead.cmd.inspection.inspecting import Inspected, Inspector
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.tried import Route
 from fairlead.proxy.inspection.places import PlaceError, find_destination, find_sender
-from fairlead.proxy.inspection.tracing import trace
+from fairlead.proxy.inspection.tracing import outcome_text, trace
 from fairlead.proxy.inspection.walk import End
 from fairlead.proxy.inspection.world import family_of
 
@@ -42,5 +43,8 @@ def _route(inspected: Inspected, s: Snapshot, sender: str, port: ServicePort) ->
     return Route(f"{port.port}/{protocol.upper()}", bad, result.differences)
 
 
-def _words(end: End) -> str:
-    return f"{end.probability:.0%} {end.kind}" + (f": {end.reason}" if end.reason else "")
+def _words(end: End) -> Text:
+    shown = outcome_text(end.kind)
+    if not end.reason:
+        return text("{share} {kind}", share=f"{end.probability:.0%}", kind=shown)
+    return text("{share} {kind}: {reason}", share=f"{end.probability:.0%}", kind=shown, reason=end.why)

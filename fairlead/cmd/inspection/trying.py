@@ -6,17 +6,28 @@ as it is accepted; nothing is sent.
 
 from __future__ import annotations
 
+import errno
+import os
+import selectors
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from fairlead.base.clock import RealClock
+from fairlead.base.texts import text
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.nodes.innodes import in_namespaces
 from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.cmd.wiring.podsockets import process_at
-from fairlead.explain.tried import ANSWERED, REFUSED, SILENT, UNREACHABLE, Dial, Lookup, Tried
+from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
+from fairlead.explain.resolver import parse
+from fairlead.explain.tried import Dial, Lookup, Tried
+from fairlead.explain.words import Message
+from fairlead.service.decisions import port_id
 
 if TYPE_CHECKING:
     from fairlead.explain.snapshot import Snapshot
@@ -24,6 +35,8 @@ if TYPE_CHECKING:
 DIAL_S, ASK_S = 2.0, 1.0
 _TRIES = 2
 _MOST_DIALS = 8
+_MOST_ENDPOINTS = 64
+_CLOCK = RealClock()
 _SENDER = "sender"
 Tree = Any
 
@@ -63,21 +76,26 @@ def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, d
     if not place.pid:
         return Tried(place.label, tuple(_dial(*one) for one in dials))
     name = f"{s.name}.{s.namespace}.svc.{domain}"
+    by_hand, own = by_hand_dials(s), _own_servers(place, config.dns_ip)
     udp = [port.port for port in s.ports if port.protocol == "UDP"]
 
     def work(key: str) -> Tree:
         if key != _SENDER:
             return _tracked_udp(set(s.found.spec.clusterIPs), set(udp))
-        found = [_dial(*one) for one in dials]
-        return {"dials": [list(one) for one in found], "lookup": list(_ask(name, config.dns_ip))}
+        return {
+            "dials": [list(_dial(*one)) for one in dials],
+            "endpoints": [list(one) for one in dial_all(by_hand)],
+            "lookup": list(_ask(name, own or (config.dns_ip,))),
+        }
 
     nodes = {node.name: holder(run, node.name) for node in run.nodes} if udp else {}
     answers = in_namespaces({_SENDER: place.pid, **nodes}, work)
-    asked, server, outcome, rcode, aliases, addresses = answers[_SENDER]["lookup"]
+    asked, server, outcome, rcode, aliases, addresses, _ = answers[_SENDER]["lookup"]
     return Tried(
         place.label,
         tuple(Dial(*one) for one in answers[_SENDER]["dials"]),
-        Lookup(asked, server, outcome, rcode, tuple(aliases), tuple(addresses)),
+        tuple(Dial(*one) for one in answers[_SENDER]["endpoints"]),
+        Lookup(asked, server, outcome, rcode, tuple(aliases), tuple(addresses), own),
         tuple(_stale(s, (entry for node in nodes for entry in answers[node]))),
     )
 
@@ -127,12 +145,72 @@ def _dial(port: str, address: str, number: int) -> Dial:
     return Dial(port, address, number, ANSWERED)
 
 
-def _ask(name: str, server: str) -> Lookup:
-    """Asks one server for the IPv4 addresses of a name, again after a silence."""
-    from fairlead.cmd.inspection.asking import ask
+def by_hand_dials(s: Snapshot) -> list[tuple[str, str, int]]:
+    """Returns port, address and number of each endpoint without a Pod that serves a port in question by TCP."""
+    wanted = {port_id(port.name, port.protocol) for port in s.ports}
+    return [
+        (f"{port.port}/TCP", one.addresses[0], port.port)
+        for piece in s.slices
+        for one in piece.endpoints
+        if one.targetRef is None and one in s.serving and one.addresses and piece.addressType != "FQDN"
+        for port in piece.ports or ()
+        if port.port and (port.protocol or "TCP") == "TCP" and port_id(port.name, port.protocol) in wanted
+    ][:_MOST_ENDPOINTS]
 
-    found = ask(name, server, timeout_s=ASK_S, tries=_TRIES)
-    return Lookup(name, server, found.outcome, found.rcode, found.aliases, found.addresses)
+
+def dial_all(ends: Sequence[tuple[str, str, int]], timeout_s: float = DIAL_S) -> list[Dial]:
+    """Makes all connections at the same time, so that dead addresses cost one wait."""
+    found = {end: Dial(*end, SILENT) for end in ends}
+    with ExitStack() as stack, selectors.DefaultSelector() as waiting:
+        for end in found:
+            sock = stack.enter_context(
+                socket.socket(socket.AF_INET6 if ":" in end[1] else socket.AF_INET, socket.SOCK_STREAM)
+            )
+            sock.setblocking(False)
+            code = sock.connect_ex(end[1:])
+            if code == errno.EINPROGRESS:
+                waiting.register(sock, selectors.EVENT_WRITE, end)
+            else:
+                found[end] = _dialled(end, code)
+        deadline = _CLOCK.monotonic() + timeout_s
+        while waiting.get_map() and (left := deadline - _CLOCK.monotonic()) > 0:
+            for key, _ in waiting.select(left):
+                sock = cast("socket.socket", key.fileobj)
+                found[key.data] = _dialled(key.data, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                waiting.unregister(sock)
+    return [found[end] for end in dict.fromkeys(ends)]
+
+
+def _dialled(end: tuple[str, str, int], code: int) -> Dial:
+    if code in (errno.ECONNREFUSED, errno.ECONNRESET):
+        return Dial(*end, REFUSED)
+    return Dial(*end, UNREACHABLE, os.strerror(code)) if code else Dial(*end, ANSWERED)
+
+
+def _own_servers(place: Place, dns_ip: str) -> tuple[str, ...]:
+    """Returns the name servers of a Pod that does not ask the cluster's DNS; empty for others."""
+    if not place.label.startswith("pod/"):
+        return ()
+    try:
+        conf = parse(Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text())
+    except OSError:  # another user's process
+        return ()
+    return () if dns_ip in conf.servers else conf.servers
+
+
+def _ask(name: str, servers: Sequence[str]) -> Lookup:
+    """Asks for both kinds of addresses of a name, again after a silence: of the first server that answers."""
+    from fairlead.cmd.inspection.asking import AAAA, ask
+
+    found = Lookup(name, servers[0], SILENT)
+    for server in servers:
+        four = ask(name, server, timeout_s=ASK_S, tries=_TRIES)
+        found = Lookup(name, server, four.outcome, four.rcode, four.aliases, four.addresses)
+        if four.outcome != ANSWERED:
+            continue
+        six = ask(name, server, kind=AAAA, timeout_s=ASK_S, tries=_TRIES)
+        return found._replace(addresses=(*four.addresses, *six.addresses))
+    return found
 
 
 def _tracked_udp(addresses: set[str], ports: set[int]) -> Tree:
@@ -140,16 +218,25 @@ def _tracked_udp(addresses: set[str], ports: set[int]) -> Tree:
 
     return [
         list(one)
-        for one in entries("ip")
+        for family in ("ip", "ip6")
+        for one in entries(family)
         if one.protocol == "udp" and one.target in addresses and one.target_port in ports
     ]
 
 
-def _stale(s: Snapshot, entries: Iterable[Sequence[Any]]) -> Iterator[str]:
+def _stale(s: Snapshot, entries: Iterable[Sequence[Any]]) -> Iterator[Message]:
     from fairlead.net.conntrack.entries import Entry
 
     serving = {address for endpoint in s.serving for address in endpoint.addresses}
     for fields in entries:
         entry = Entry(*fields)
         if entry.translated and entry.reply_source not in serving:
-            yield f"{entry.source}:{entry.source_port} still sends to {entry.reply_source}:{entry.reply_source_port}"
+            yield text(
+                "{client} still sends to {endpoint}",
+                client=_join(entry.source, entry.source_port),
+                endpoint=_join(entry.reply_source, entry.reply_source_port),
+            )
+
+
+def _join(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

@@ -11,9 +11,17 @@ from typing import NamedTuple
 
 from fairlead.explain.checks import ingress_backends
 from fairlead.explain.checks.addresses import headless_ports, host_port, load_balancer, service_port
-from fairlead.explain.checks.endpoints import named_ports, overlap, pod_services, selector, slices, terminating
+from fairlead.explain.checks.endpoints import (
+    answers,
+    named_ports,
+    overlap,
+    pod_services,
+    selector,
+    slices,
+    terminating,
+)
 from fairlead.explain.checks.names import cluster_dns, egress, external_name, lookup, object_exists, service_exists
-from fairlead.explain.checks.pods import containers, listening, readiness, rollout
+from fairlead.explain.checks.pods import containers, jobs, listening, readiness, rollout
 from fairlead.explain.checks.traffic import (
     affinity,
     connection,
@@ -59,6 +67,7 @@ CHECKS = (
     Check("containers", "Pod", containers.find),
     Check("readiness", "Pod", readiness.find),
     Check("slices", "endpoint", slices.find),
+    Check("endpoint-answers", "endpoint", answers.find),
     Check("listening", "process", listening.find),
     Check("hairpin", "connection", hairpin.find),
     Check("kernel-rules", "connection", rules.find),
@@ -74,15 +83,23 @@ WORKLOAD_CHECKS = (
 )
 """The checks of Pods, Deployments, StatefulSets, DaemonSets and ReplicaSets."""
 
+RUN_CHECKS = (
+    Check("object-exists", "name", object_exists.find),
+    Check("schedule", "workload", jobs.find_schedule),
+    Check("job", "workload", jobs.find),
+    Check("containers", "Pod", containers.find),
+)
+"""The checks of Jobs and CronJobs."""
+
 INGRESS_CHECKS = (
     Check("object-exists", "name", object_exists.find),
     Check("ingress-class", "controller", ingress_backends.find_class),
     Check("ingress-backends", "endpoint", ingress_backends.find_backends),
 )
 
+_OTHERS = {"svc": CHECKS, "ingress": INGRESS_CHECKS, "job": RUN_CHECKS, "cronjob": RUN_CHECKS}
+
 
 def checks_of(kind: str) -> tuple[Check, ...]:
     """Returns the checks of a kind of object, in the order of a connection's path."""
-    if kind == "svc":
-        return CHECKS
-    return INGRESS_CHECKS if kind == "ingress" else WORKLOAD_CHECKS
+    return _OTHERS.get(kind, WORKLOAD_CHECKS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairlead.base.dataclass import dataclass, replace
+from fairlead.base.texts import Text, text
 from fairlead.net.trace import Packet, Step
 from fairlead.proxy.inspection.lines import owner_tree
 from fairlead.proxy.inspection.places import Destination
@@ -27,7 +28,7 @@ class TraceResult:
     plan: tuple[End, ...]
     kernel: tuple[End, ...] | None
     """None: the kernel's rules were not read."""
-    differences: tuple[str, ...] = ()
+    differences: tuple[Text, ...] = ()
     """Differences between the ends by the kernel's rules and by the plan; empty if they agree."""
     unexplored: float = 0.0
     """The probability of further ends, of which there were too many."""
@@ -64,7 +65,7 @@ def _all_ends(world: World, sender: Sender, destination: Destination, source: So
     return sorted(found, key=lambda end: (-end.probability, end.address, end.port, end.reason))
 
 
-def differences(plan: Sequence[End], kernel: Sequence[End]) -> list[str]:
+def differences(plan: Sequence[End], kernel: Sequence[End]) -> list[Text]:
     """Returns what an observer could notice, in words; empty if the two agree."""
     shares: dict[tuple[str, str, int, str], list[float]] = {}
     for side, found in enumerate((plan, kernel)):
@@ -73,13 +74,38 @@ def differences(plan: Sequence[End], kernel: Sequence[End]) -> list[str]:
     texts = []
     for outcome, (planned, real) in sorted(shares.items()):
         if abs(planned - real) > _CLOSE:
-            texts.append(f"{_outcome(outcome)}: {planned:.1%} by the plan, {real:.1%} by the kernel's rules")
+            texts.append(
+                text(
+                    "{outcome}: {planned} by the plan, {real} by the kernel's rules",
+                    outcome=_outcome(outcome),
+                    planned=f"{planned:.1%}",
+                    real=f"{real:.1%}",
+                )
+            )
     return texts
 
 
-def _outcome(outcome: tuple[str, str, int, str]) -> str:
+def _outcome(outcome: tuple[str, str, int, str]) -> Text:
     kind, address, port, source = outcome
-    return f"{kind} {address}:{port}, as {source}" if address else kind
+    if not address:
+        return _KINDS[kind]
+    return text("{kind} {address}:{port}, as {source}", kind=_KINDS[kind], address=address, port=port, source=source)
+
+
+_KINDS = {
+    "pod": text("pod"),
+    "node": text("node"),
+    "outside": text("outside"),
+    "refused": text("refused"),
+    "dropped": text("dropped"),
+    "unreachable": text("unreachable"),
+    "unknown": text("unknown"),
+}
+
+
+def outcome_text(kind: str) -> Text:
+    """Returns the kind of an end as a word that can be translated."""
+    return _KINDS[kind]
 
 
 def as_tree(result: TraceResult, world: World) -> dict[str, Any]:
@@ -94,7 +120,7 @@ def as_tree(result: TraceResult, world: World) -> dict[str, Any]:
             "note": result.destination.note,
         },
         "agrees": None if kernel is None else not result.differences,
-        "differences": list(result.differences),
+        "differences": [str(one) for one in result.differences],
         "unexplored": round(result.unexplored, 6),
         "plan": [end_tree(end, world) for end in result.plan],
         "kernel": None if kernel is None else [end_tree(end, world) for end in kernel],

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from fairlead.base.dataclass import dataclass, replace
 from fairlead.base.keys import key_of
+from fairlead.base.texts import Text, text
 from fairlead.net.model import host_interface
 from fairlead.net.topology.plan import NODE_LINK
 from fairlead.net.trace import Dice, Packet, Step, Trace, explore
@@ -27,6 +28,7 @@ have to leave it, and does not. `unknown`: the node's rules are not known, or th
 
 NOT_DELIVERED = ("refused", "dropped", "unreachable")
 
+NONE = Text("")
 _MOST_HOPS = 4
 LIMIT = 5000
 """The most sequences of draws that are followed."""
@@ -69,8 +71,13 @@ class End:
     """The node of the end; empty outside."""
     owner: Owner
     """The endpoint, or for a refusal the Service."""
-    reason: str
+    why: Text
+    """The endpoint in words, or the reason why the packet does not reach one."""
     hops: tuple[Hop, ...]
+
+    @property
+    def reason(self) -> str:
+        return str(self.why)
 
     @property
     def outcome(self) -> tuple[str, str, int, str]:
@@ -114,10 +121,10 @@ class _Walk:
     def run(self, sender: Sender) -> End:
         family = family_of(self._first.target)
         if sender.link and self._first.target == sender.address:
-            return self._end("pod", self._first, sender.node, "")
+            return self._end("pod", self._first, sender.node, NONE)
         node = self._world.node(sender.node, family) if sender.node else self._world.node_of(self._first.target)
         if node is None:
-            reason = f"{self._first.target} is not an address of the cluster"
+            reason = text("{address} is not an address of the cluster", address=self._first.target)
             return self._end("outside" if not sender.node else "unknown", self._first, "", reason)
         link = sender.link if sender.node else NODE_LINK
         packet = self._first
@@ -125,7 +132,7 @@ class _Walk:
             packet = Packet(packet.source, packet.target, packet.port, packet.protocol, link)
             rules = node.of(self._source)
             if rules is None:
-                return self._end("unknown", packet, node.name, f"{node.name} has no rules of the proxy")
+                return self._end("unknown", packet, node.name, text("{node} has no rules of the proxy", node=node.name))
             trace = self._pass(node, rules, packet)
             assert trace.packet is not None
             packet = trace.packet
@@ -138,7 +145,7 @@ class _Walk:
             if isinstance(following, End):
                 return following
             node, link = following, NODE_LINK
-        return self._end("unknown", packet, node.name, "the packet goes in a circle between nodes")
+        return self._end("unknown", packet, node.name, text("the packet goes in a circle between nodes"))
 
     def _pass(self, node: NodeRules, rules: RuleSet, packet: Packet) -> Trace:
         local = (*node.view.addresses, str(node.view.ip))
@@ -150,22 +157,24 @@ class _Walk:
         """Returns the node that gets the packet next, or the end."""
         target = packet.target
         if target in (*node.view.addresses, str(node.view.ip)) or ip_address(target).is_loopback:
-            return self._end("node", packet, node.name, f"goes to a program of {node.name} itself, if one listens")
+            to_node = text("goes to a program of {node} itself, if one listens", node=node.name)
+            return self._end("node", packet, node.name, to_node)
         owner = self._world.node_of(target)
         if owner is None:
             if target in self._world.control:
-                return self._end("outside", packet, "", "the cluster's control plane, outside of all nodes")
-            return self._outside(packet, f"goes by the default route of {node.name}")
+                return self._end("outside", packet, "", text("the cluster's control plane, outside of all nodes"))
+            return self._outside(packet, text("goes by the default route of {node}", node=node.name))
         if owner.name != node.name:
             return owner
         if node.view.pod_cidr is not None and ip_address(target) in node.view.pod_cidr:
             pod = self._world.owners.pod(target)
             if pod is not None or self._endpoint(packet).slice:
-                return self._end("pod", packet, node.name, "")
-            return self._end("unknown", packet, node.name, f"no Pod has the address {target}")
-        return self._outside(packet, f"{node.name} has no route to {target} but the default route")
+                return self._end("pod", packet, node.name, NONE)
+            return self._end("unknown", packet, node.name, text("no Pod has the address {address}", address=target))
+        only = text("{node} has no route to {address} but the default route", node=node.name, address=target)
+        return self._outside(packet, only)
 
-    def _outside(self, packet: Packet, reason: str) -> End:
+    def _outside(self, packet: Packet, reason: Text) -> End:
         barrier = self._world.way_out.barrier(packet.target, packet.protocol)
         return self._end("unreachable" if barrier else "outside", packet, "", barrier or reason)
 
@@ -173,27 +182,35 @@ class _Walk:
         kind: Kind = "dropped" if trace.fate == "dropped" else "refused"
         return self._end(kind, packet, node.name, self._reason(trace))
 
-    def _reason(self, trace: Trace) -> str:
+    def _reason(self, trace: Trace) -> Text:
         service, last = self._service, trace.rules[-1]
-        name = f"Service {service.service}" if service.service else f"{self._first.target} port {self._first.port}"
+        name = (
+            text("Service {service}", service=service.service)
+            if service.service
+            else text("{address} port {port}", address=self._first.target, port=self._first.port)
+        )
         if "@allowed" in last.rule or last.chain == PROXY_FIREWALL:
-            return f"{name} does not allow clients from {self._first.source} (loadBalancerSourceRanges)"
+            return text(
+                "{name} does not allow clients from {source} (loadBalancerSourceRanges)",
+                name=name,
+                source=self._first.source,
+            )
         if last.chain == DROP.name or "has no local endpoints" in last.rule:
-            return f"{name} keeps traffic on its node, and no endpoint is there"
+            return text("{name} keeps traffic on its node, and no endpoint is there", name=name)
         if service.service:
-            return f"{name} has no endpoints for port {service.port}"
-        return f"no Service answers at {self._first.target} port {self._first.port}"
+            return text("{name} has no endpoints for port {port}", name=name, port=service.port)
+        return text("no Service answers at {name}", name=name)
 
     def _endpoint(self, packet: Packet) -> Owner:
         owner = self._world.owners.endpoint(self._service.service, packet.target, packet.port)
         return owner._replace(port=self._service.port, kind=self._service.kind)
 
-    def _end(self, kind: Kind, packet: Packet, node: str, reason: str) -> End:
+    def _end(self, kind: Kind, packet: Packet, node: str, reason: Text) -> End:
         owner = self._endpoint(packet) if kind in ("pod", "node") else self._service
         if kind == "pod":
             pod = self._world.owners.pod(packet.target)
             owner = owner._replace(pod=owner.pod or (key_of(pod.metadata) if pod else ""))
-            reason = describe(owner)
+            reason = Text("{owner}", {"owner": describe(owner)})
         return End(
             kind,
             1.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, ip_network
 
 from fairlead.base.dataclass import dataclass
+from fairlead.base.texts import Text, text
 
 CARRIED = ("tcp", "udp")
 OPENS = "fairlead down && fairlead up --detach --egress"
@@ -21,17 +22,21 @@ class WayOut:
     refused: Sequence[str] = ()
     """Ranges that the user refuses (`--egress-refuse`)."""
 
-    def barrier(self, address: str, protocol: str) -> str:
-        """Returns the reason why a packet does not leave the cluster; empty if it does."""
+    def barrier(self, address: str, protocol: str) -> Text | None:
+        """Returns the reason why a packet does not leave the cluster; None if it does."""
         if block := _block_of(address, self.inside):
-            return f"packets to {block} never leave the cluster, and nothing in it has the address {address}"
+            return text(
+                "packets to {block} never leave the cluster, and nothing in it has the address {address}",
+                block=block,
+                address=address,
+            )
         if not self.is_open:
-            return f"nothing leaves the cluster without a way out, which `{OPENS}` opens"
+            return text("nothing leaves the cluster without a way out, which `{command}` opens", command=OPENS)
         if protocol not in CARRIED:
-            return f"the way out carries TCP and UDP, and no {protocol.upper()}"
+            return text("the way out carries TCP and UDP, and no {protocol}", protocol=protocol.upper())
         if block := _block_of(address, self.refused):
-            return f"`fairlead up --egress-refuse` lists {block}"
-        return ""
+            return text("`fairlead up --egress-refuse` lists {block}", block=block)
+        return None
 
 
 def _block_of(address: str, blocks: Iterable[str]) -> str:

@@ -9,14 +9,12 @@ from fairlead.cmd.inspection.resolving import (
     Asked,
     Question,
     Resolution,
-    ResolvConf,
     as_tree,
-    candidates,
     misused,
-    parse,
     render,
 )
-from fairlead.explain.tried import ANSWERED
+from fairlead.explain.outcomes import ANSWERED
+from fairlead.explain.resolver import ResolvConf, candidates, parse
 
 CONF = ResolvConf(("10.96.0.10",), ("default.svc.cluster.local", "svc.cluster.local", "cluster.local"), 5, "a file")
 

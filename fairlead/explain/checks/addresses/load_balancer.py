@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.snapshot import Snapshot
-from fairlead.explain.words import joined
+from fairlead.explain.words import joined, then
 from fairlead.service.wellknown import LOAD_BALANCER_CLASS
 
 
@@ -34,7 +34,7 @@ def find(s: Snapshot) -> Finding | None:
                 "this cluster serves {own} and Services without a class; the class cannot be changed",
                 own=LOAD_BALANCER_CLASS,
             ),
-            cure=s.kubectl(f"delete svc {s.name}") + "  # then create it again without loadBalancerClass",
+            cure=then(s.kubectl(f"delete svc {s.name}"), text("then create it again without loadBalancerClass")),
         )
     events = [e for e in s.events_of("Service", s.name) if e.type == "Warning"]
     evidence = (

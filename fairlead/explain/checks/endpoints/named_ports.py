@@ -8,7 +8,7 @@ from fairlead.api.core.service.spec import ServicePort
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
-from fairlead.explain.words import Message
+from fairlead.explain.words import Message, listed
 from fairlead.service.decisions import DEFAULT_PROTOCOL
 from fairlead.service.ports import target_port
 
@@ -26,7 +26,9 @@ def find(s: Snapshot) -> Finding | None:
     for port in named:
         numbers = {target_port(port, pod): pod.metadata.name for pod in pods}
         if len(numbers) > 1:
-            texts = ", ".join(f"{number} in Pod {name}" for number, name in sorted(numbers.items()))
+            texts = listed(
+                [text("{number} in Pod {name}", number=number, name=name) for number, name in sorted(numbers.items())]
+            )
             return note(
                 looked_at,
                 text('target port "{port}" has different numbers: {texts}', port=port.targetPort, texts=texts),

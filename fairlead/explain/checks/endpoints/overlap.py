@@ -39,7 +39,7 @@ def _owner(s: Snapshot, pod_name: str) -> str:
     """Returns the workload of the Pod: that whose labels the Pod has and whose name the Pod's begins with."""
     pod = next(pod for pod in s.selected if pod.metadata.name == pod_name)
     names = [
-        f"{one.kind} {one.name}"
+        f"{one.kind.lower()}/{one.name}"
         for one in s.workloads
         if one.kind != "ReplicaSet" and one.labels and one.labels.items() <= pod.metadata.labels.items()
         if pod_name.startswith(f"{one.name}-")

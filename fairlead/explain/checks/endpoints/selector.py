@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 
+from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
-from fairlead.explain.labels import nearest
+from fairlead.explain.labels import like, nearest
 from fairlead.explain.snapshot import Snapshot, matching, render_labels
-from fairlead.explain.words import Message, pods_of
+from fairlead.explain.words import Message, pods_of, then
+from fairlead.service.decisions import DEFAULT_PROTOCOL
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
+
+_LIKE = 0.6
+"""Smallest likeness of the names of a Service and of a slice that is meant for it."""
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -29,11 +35,65 @@ def _without_selector(s: Snapshot) -> Finding:
     looked_at = text("selector and EndpointSlices")
     if any(piece.endpoints for piece in s.slices):
         return _other_port_names(s) or ok(text("no selector; the EndpointSlices are written by hand"))
+    if found := _unlabelled(s, looked_at) or _foreign_endpoints(s, looked_at):
+        return found
     labels = next((one.labels for one in s.workloads if one.name == s.name), {"app": s.name})
     return fault(
         looked_at,
         text("the Service has no selector and no EndpointSlice names it, so it has no endpoints"),
         cure=s.kubectl(f"set selector svc {s.name} {render_labels(labels)}"),
+    )
+
+
+def _unlabelled(s: Snapshot, looked_at: Message) -> Finding | None:
+    """Returns the fault of a slice that is meant for the Service, and whose label does not name it."""
+    services = {one.metadata.name for one in s.services if one.metadata.namespace == s.namespace}
+    astray = [one for one in s.all_slices if one.metadata.labels.get(SERVICE_NAME_LABEL, "") not in services]
+    meant = max(astray, key=lambda one: _fits(s, one), default=None)
+    if meant is None or _fits(s, meant) < _LIKE:
+        return None
+    name, given = meant.metadata.name, meant.metadata.labels.get(SERVICE_NAME_LABEL)
+    cause = (
+        text(
+            "EndpointSlice {name} lacks the label {label}, which names its Service", name=name, label=SERVICE_NAME_LABEL
+        )
+        if given is None
+        else text(
+            "EndpointSlice {name} names Service {given} in its label {label}, and there is no such Service",
+            name=name,
+            given=given,
+            label=SERVICE_NAME_LABEL,
+        )
+    )
+    label = f"label endpointslice {name} {SERVICE_NAME_LABEL}={s.name}" + (" --overwrite" if given is not None else "")
+    return fault(looked_at, text("the Service has no endpoints: {cause}", cause=cause), cure=s.kubectl(label))
+
+
+def _fits(s: Snapshot, piece: EndpointSlice) -> float:
+    """Returns how likely a slice is meant for the Service: by the beginning of its name, then by its ports."""
+    name, given = piece.metadata.name, piece.metadata.labels.get(SERVICE_NAME_LABEL, "")
+    if name == s.name or name.startswith((f"{s.name}-", f"{s.name}.")):
+        return 1.0
+    ports = {(port.name or "", port.protocol or DEFAULT_PROTOCOL) for port in piece.ports or ()}
+    wanted = {(port.name or "", port.protocol or DEFAULT_PROTOCOL) for port in s.found.spec.ports}
+    return max(like(name, s.name), like(given, s.name)) if ports & wanted else 0.0
+
+
+def _foreign_endpoints(s: Snapshot, looked_at: Message) -> Finding | None:
+    """Returns the fault of an Endpoints object whose name, by which it belongs to a Service, is another."""
+    services = {one.metadata.name for one in s.services if one.metadata.namespace == s.namespace}
+    near = max((one for one in s.endpoints_names if one not in services), key=lambda n: like(n, s.name), default="")
+    if not near or like(near, s.name) < _LIKE:
+        return None
+    return fault(
+        looked_at,
+        text(
+            "the Service has no endpoints: Endpoints {name} belong to a Service of the same name, and there is none",
+            name=near,
+        ),
+        cure=then(
+            s.kubectl(f"get endpoints {near} -o yaml"), text("create them again with the name {name}", name=s.name)
+        ),
     )
 
 
@@ -124,7 +184,10 @@ def _near(s: Snapshot, looked_at: Message, cause: Message) -> Finding:
                 pod=elsewhere[0].metadata.name,
                 namespace=elsewhere[0].metadata.namespace,
             ),
-            cure=f"kubectl get svc {s.name} -n {s.namespace} -o yaml  # create the Service in {names[0]} instead",
+            cure=then(
+                f"kubectl get svc {s.name} -n {s.namespace} -o yaml",
+                text("create the Service in {namespace} instead", namespace=names[0]),
+            ),
         )
     if near is not None:
         pod, labels = near

@@ -11,7 +11,8 @@ def find(s: Snapshot) -> Finding | None:
     if s.found.spec.type != "ExternalName" or s.egress is not False:
         return None
     target = s.found.spec.externalName
-    if target.endswith((".svc.cluster.local", ".fairlead.internal")):
+    labels = target.rstrip(".").split(".")
+    if labels[2:3] == ["svc"] or target.endswith(".fairlead.internal"):
         return None
     return note(
         text("settings of the cluster"),

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import then
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -22,8 +23,10 @@ def find(s: Snapshot) -> Finding | None:
                 "externalName {target} is an IP address: DNS answers with a CNAME record, which needs a host name",
                 target=target,
             ),
-            cure=s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"externalName":"HOST"}}}}\'')
-            + f"  # HOST: a DNS name of {target}",
+            cure=then(
+                s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"externalName":"HOST"}}}}\''),
+                text("HOST: a DNS name of {target}", target=target),
+            ),
         )
     same = f"{s.name}.{s.namespace}.svc"
     if target.rstrip(".").startswith(same):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.labels import like
-from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.runs import RUNS
+from fairlead.explain.snapshot import KINDS, Snapshot
 from fairlead.explain.words import Message
 
 _NEAR = 0.6
@@ -31,6 +32,8 @@ def find(s: Snapshot) -> Finding | None:
 def _state(s: Snapshot) -> Message:
     if s.workload is not None:
         return text("{ready} of {replicas} ready", ready=s.workload.ready, replicas=s.workload.replicas)
+    if s.run is not None:
+        return text("stored")
     return s.chosen[0].status.phase if s.chosen else text("stored")
 
 
@@ -38,4 +41,6 @@ def _names(s: Snapshot) -> Iterator[str]:
     if s.kind == "pod":
         yield from (pod.metadata.name for pod in s.pods)
     else:
-        yield from (one.name for one in s.workloads)
+        kind = (KINDS | RUNS).get(s.kind)
+        yield from (one.name for one in s.workloads if one.kind == kind)
+        yield from (one.name for one in s.runs if one.kind == kind)

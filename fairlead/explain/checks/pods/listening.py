@@ -9,6 +9,7 @@ from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.sockets import Listener, describe
+from fairlead.explain.words import then
 from fairlead.service.decisions import DEFAULT_PROTOCOL
 from fairlead.service.ports import target_port
 
@@ -43,7 +44,7 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
         return None
     name = pod.metadata.name
     looked_at = text("listening sockets of Pod {name}", name=name)
-    evidence = text("the Pod listens on {described}", described=describe(sockets) if sockets else text("nothing"))
+    evidence = text("the Pod listens on {described}", described=describe(sockets))
     if fitting:
         return fault(
             looked_at,
@@ -55,7 +56,7 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
                 address=fitting[0].address,
             ),
             evidence,
-            cure=s.kubectl(f"logs {name}") + "  # then change the program's listen address",
+            cure=then(s.kubectl(f"logs {name}"), text("then change the program's listen address")),
         )
     if here:
         return fault(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.api.core.pod.containers.probe import Probe
-from fairlead.api.core.pod.predicates import condition, is_ready
+from fairlead.api.core.pod.predicates import condition, is_finished, is_ready
 from fairlead.api.core.pod.types import Pod
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
@@ -12,7 +12,11 @@ from fairlead.explain.words import Message, joined, pods_of
 
 
 def find(s: Snapshot) -> Finding | None:
-    pods = [pod for pod in s.selected if not pod.metadata.deletionTimestamp]
+    pods = [pod for pod in s.selected if not pod.metadata.deletionTimestamp and not is_finished(pod)]
+    ended = next((pod for pod in s.selected if is_finished(pod)), None)
+    if not pods and ended is not None:
+        name, phase = ended.metadata.name, ended.status.phase
+        return ok(text("Pod {name} has finished ({phase}): its containers run no more", name=name, phase=phase))
     if not pods:
         return None
     looked_at = text("readiness of {pods}", pods=pods_of(len(pods)))

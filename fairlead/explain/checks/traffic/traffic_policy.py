@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.words import listed
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -33,7 +34,8 @@ def find(s: Snapshot) -> Finding | None:
             nodes=nodes,
         )
     )
-    evidence = text("endpoints are on {names}", names=", ".join(sorted(name or "no node" for name in serving)))
+    places = [name or text("no node") for name in sorted(one or "" for one in serving)]
+    evidence = text("endpoints are on {names}", names=listed(places))
     cure = s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"{field}":"Cluster"}}}}\'')
     if spec.type == "LoadBalancer" and not internal:
         return note(looked_at, text("{cause} (the load balancer avoids these nodes)", cause=cause), evidence, cure=cure)
