@@ -89,12 +89,15 @@ def test_followers_of_a_stateful_set_find_their_leader_by_its_name(apply: Kubect
 @example("quorum")
 def test_a_quorum_becomes_ready_and_a_drain_takes_one_member_at_a_time(apply: Kubectl) -> None:
     apply("rollout status statefulset/member --timeout=120s")
-    until("the budget allows one", lambda: apply("get pdb member -o jsonpath={.status.disruptionsAllowed}") == "1")
+    allowed = "get pdb member -o jsonpath={.status.disruptionsAllowed}"
+    until("the budget allows one", lambda: apply(allowed) == "1")
     assert len({pod["spec"]["nodeName"] for pod in apply.pods("member")}) == 3
+    apply("cordon node1 node2 node3")  # the member of the first drain has no place before the second drain
     apply("drain node2 --ignore-daemonsets --delete-emptydir-data --force --timeout=120s")
+    until("the budget allows none", lambda: apply(allowed) == "0")
     refused = apply.refusal("drain node3 --ignore-daemonsets --delete-emptydir-data --force --timeout=3s")
     assert "member" in refused
-    apply("uncordon node2 node3")
+    apply("uncordon node1 node2 node3")
     apply("rollout status statefulset/member --timeout=120s")
 
 

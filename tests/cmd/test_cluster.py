@@ -348,7 +348,7 @@ def test_ctrl_c_ends_a_cluster_in_the_foreground(cluster: Cluster) -> None:
     assert process.returncode == 0
     assert "API ready at" in out
     assert out.endswith(f'cluster "{cluster.name}" is down\n')
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    until("no process", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
     until("the host as it was", lambda: host_footprint() == before)
 
 
