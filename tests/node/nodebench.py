@@ -111,6 +111,15 @@ class NodeBench:
                 await asyncio.sleep(0.01)
         return found[0].message
 
+    async def recorded(self, *texts: str) -> list[str]:
+        """Waits until each text is in an event; returns all events."""
+        async with asyncio.timeout(30):
+            while True:
+                events = await self.events()
+                if all(any(text in event for event in events) for text in texts):
+                    return events
+                await asyncio.sleep(0.01)
+
     async def get(self, ip: str, port: int, path: str = "/") -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.get(f"http://{ip}:{port}{path}") as response:
             return response.status, await response.text()
@@ -131,10 +140,10 @@ class NodeBench:
         with open(PodLogs(self.settings.state_dir, pod.metadata).path(container, attempt)) as file:
             return [line.rstrip("\n").split(" ", 3)[3] for line in file]
 
-    async def first_lines(self, pod: Pod, container: str) -> list[str]:
-        """Waits until the container has logged anything."""
+    async def first_lines(self, pod: Pod, container: str, *, count: int = 1) -> list[str]:
+        """Waits until the container has logged that many lines; returns all."""
         async with asyncio.timeout(30):
-            while not (lines := self.log(pod, container)):  # noqa: ASYNC110
+            while len(lines := self.log(pod, container)) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return lines
 

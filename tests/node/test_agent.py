@@ -43,8 +43,7 @@ def test_nginx_answers_with_its_pods_name_and_says_what_it_is(ordinary: bool) ->
             pod = await node.until("webui-1", ready)
             took = time.monotonic() - at
             answer = await node.get(pod.status.podIP, 80)
-            await asyncio.sleep(0.05)
-            return pod, answer, await node.events(), took
+            return pod, answer, await node.recorded('image "nginx:1.14"', "Started container nginx"), took
 
     pod, (code, text), events, took = on_node(work, ordinary=ordinary)
     assert code == 200
@@ -81,11 +80,9 @@ def test_fairlead_web_says_where_it_runs(ordinary: bool) -> None:
 def test_the_node_registers_itself_as_ready() -> None:
     async def work(node: NodeBench) -> tuple[str, list[str], str]:
         async with node.agent():
-            for _ in range(200):
-                found = (await node.client.list(NODE)).items
-                if found:
-                    break
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(30):
+                while not (found := (await node.client.list(NODE)).items):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
             one = found[0]
             facts = [f"{a.type}={a.address}" for a in one.status.addresses]
             state = [c.status for c in one.status.conditions if c.type == "Ready"]
@@ -130,8 +127,7 @@ def test_a_failing_container_backs_off_and_says_so() -> None:
                 return any(w is not None and w.reason == waiting for w in states)
 
             pod = await node.until("crash", looping)
-            await asyncio.sleep(0.05)
-            return pod, await node.events()
+            return pod, await node.recorded("Back-off restarting")
 
     pod, events = on_node(work)
     status = pod.status.containerStatuses[0]
@@ -172,8 +168,7 @@ def test_init_containers_run_in_order_before_the_others() -> None:
             main = shell("cat /data/f; sleep 60", volumeMounts=volume)
             await node.create("p", main, initContainers=inits, volumes=[{"name": "v", "emptyDir": {}}])
             pod = await node.until("p", ready)
-            await asyncio.sleep(0.1)
-            return pod, node.log(pod, "main")
+            return pod, await node.first_lines(pod, "main", count=2)
 
     pod, log = on_node(work)
     assert log == ["one", "two"]
@@ -268,9 +263,8 @@ def test_pods_that_cannot_run_make_events() -> None:
             await node.create("no-program", {"name": "c", "image": "busybox", "command": ["nope"]})
             pod = await node.until("no-image", lambda p: bool(p.status.containerStatuses))
             await node.until("no-program", lambda p: any(s.restartCount for s in p.status.containerStatuses))
-            await asyncio.sleep(0.05)
             states = [s.state.waiting.reason for s in pod.status.containerStatuses if s.state.waiting]
-            return states, await node.events()
+            return states, await node.recorded("Failed to pull image", "FailedMount", 'exec: "nope"')
 
     states, events = on_node(work)
     assert states == ["ErrImagePull"]
@@ -286,15 +280,15 @@ def test_logs_and_exec_over_the_kubelet_api(ordinary: bool) -> None:
     async def work(node: NodeBench) -> tuple[str, list[tuple[int, bytes]], list[tuple[int, bytes]]]:
         async with node.agent():
             await node.create("p", shell("echo one; echo two >&2; sleep 60"))
-            await node.until("p", ready)
-            await asyncio.sleep(0.1)
+            await node.first_lines(await node.until("p", ready), "main", count=2)
             base = "http://172.30.0.11:10250"
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"{base}/containerLogs/default/p/main") as response:
                     log = await response.text()
                 url = f"{base}/exec/default/p/main?command=sh&command=-c&stdin=true&stdout=true&stderr=true&command="
+                sized = "until+stty+size%7Cgrep+132;do+:;done;"
                 plain = await converse(session, url + "cat;echo+e+>%262;exit+7", b"typed\n", b"\xff\x00")
-                tty = await converse(session, url + "stty+size;read+x;echo+got+$x&tty=true", b"hi\n")
+                tty = await converse(session, url + sized + "read+x;echo+got+$x&tty=true", b"hi\n")
             return log, plain, tty
 
     log, plain, tty = on_node(work, ordinary=ordinary)
@@ -313,7 +307,6 @@ def test_logs_and_exec_over_the_kubelet_api(ordinary: bool) -> None:
 async def converse(session: aiohttp.ClientSession, url: str, *inputs: bytes) -> list[tuple[int, bytes]]:
     async with session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as ws:
         await ws.send_bytes(b"\x04" + json.dumps({"Width": 132, "Height": 43}).encode())
-        await asyncio.sleep(0.05)
         for one in inputs:
             await ws.send_bytes(one if one[:1] == b"\xff" else b"\x00" + one)
         return [(message.data[0], message.data[1:]) async for message in ws]
@@ -339,7 +332,7 @@ def test_a_deleted_pod_has_its_grace_and_not_more(ordinary: bool) -> None:
                 await node.gone(name)
                 took.append(time.monotonic() - at)
             left = os.listdir(node.settings.state_dir + "/pods")
-            return took[0], took[1], [*left, *os.listdir("/srv/hooks")], await node.events()
+            return took[0], took[1], [*left, *os.listdir("/srv/hooks")], await node.recorded("Stopping container")
 
     polite, rude, left, events = on_node(work, ordinary=ordinary)
     # Far below the 30 s that Pods get unless they say otherwise.
@@ -625,7 +618,9 @@ def test_nginx_serves_pages_and_settings_from_config_maps(ordinary: bool) -> Non
             await node.create("n", NGINX | {"volumeMounts": mounts}, volumes=[pages, settings])
             pod = await node.until("n", ready)
             answer = await node.get(pod.status.podIP, 8081)
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(30):
+                while not any("GET /" in line for line in node.log(pod, "nginx")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
             return answer, node.log(pod, "nginx")
 
     answer, log = on_node(work, ordinary=ordinary)

@@ -57,7 +57,7 @@ def test_a_debugger_sees_its_targets_processes_and_one_without_a_target_does_not
             status = shown(pod, "near")
             assert status is not None
             assert status.state.terminated is not None
-            events = await node.events()
+            events = await node.recorded("Started container near")
             return node.log(made, "near"), node.log(made, "far"), events, status.state.terminated.exitCode, pod
 
     near, far, events, code, pod = on_node(work, ordinary=ordinary)

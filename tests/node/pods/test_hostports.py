@@ -121,7 +121,9 @@ def test_of_two_pods_bound_to_a_node_by_hand_the_second_is_refused_until_the_fir
             await node.create("third", web())
             await node.until("third", ready)
             answer = (await node.get(NODE, 18099))[1]
-            return [second.status.reason, second.status.message, answer.split(" on ")[0]], await node.events()
+            return [second.status.reason, second.status.message, answer.split(" on ")[0]], await node.recorded(
+                "NodePorts"
+            )
 
     told, events = on_node(work)
     why = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"

@@ -23,7 +23,7 @@ def port() -> Iterator[int]:
 
 
 def ask(
-    port: int, service: str = "", *, host: str = "127.0.0.1", timeout_s: float = 10, tls: bool = False
+    port: int, service: str = "", *, host: str = "127.0.0.1", timeout_s: float = 30, tls: bool = False
 ) -> ProbeResult:
     return asyncio.run(check(host, port, service, timeout_s=timeout_s, tls=tls))
 

@@ -84,7 +84,7 @@ async def no_command(*_: object) -> tuple[int, bytes]:
     raise AssertionError("no command is to be run")
 
 
-async def probe(get: HTTPGetAction, *, ip: str = "127.0.0.1", timeout_s: int = 5, **container: Any) -> ProbeResult:
+async def probe(get: HTTPGetAction, *, ip: str = "127.0.0.1", timeout_s: int = 30, **container: Any) -> ProbeResult:
     tree = {"name": "c", "image": "x"} | container
     return await probe_once(
         Probe(httpGet=get, timeoutSeconds=timeout_s), msgspec.convert(tree, Container), ip, no_command

@@ -11,6 +11,7 @@ from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import POD, Pod
 from tests.node.health import health_server
 from tests.node.nodebench import NodeBench, on_node, ready, shell
+from tests.node.sandbox import write
 
 pytestmark = pytest.mark.kernel
 
@@ -21,17 +22,20 @@ PORT = [{"name": "PORT", "value": "8081"}]
 @pytest.mark.slow
 def test_probes_decide_readiness_and_restarts() -> None:
     async def work(node: NodeBench) -> list[str]:
-        readiness = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
-        liveness = {"exec": {"command": ["test", "!", "-e", "/tmp/dead"]}, "periodSeconds": 1, "failureThreshold": 1}
-        script = "sleep 0.3; touch /tmp/ready; sleep 1; touch /tmp/dead; sleep 60"
+        readiness = {"exec": {"command": ["test", "-e", "/test/ready"]}, "periodSeconds": 1}
+        liveness = {"exec": {"command": ["test", "!", "-e", "/test/dead"]}, "periodSeconds": 1, "failureThreshold": 1}
+        volumes = [{"name": "t", "hostPath": {"path": "/srv/test", "type": "DirectoryOrCreate"}}]
+        mounts = [{"name": "t", "mountPath": "/test"}]
         async with node.agent():
-            main = shell(script, readinessProbe=readiness, livenessProbe=liveness)
-            await node.create("p", main, terminationGracePeriodSeconds=1)
+            main = shell("sleep 600", readinessProbe=readiness, livenessProbe=liveness, volumeMounts=mounts)
+            await node.create("p", main, terminationGracePeriodSeconds=1, volumes=volumes)
             first = await node.until("p", lambda p: p.status.phase == "Running")
             assert not ready(first)
+            write("/srv/test/ready", "")
             await node.until("p", ready)
-            await node.until("p", lambda p: p.status.containerStatuses[0].restartCount == 1)
-            return await node.events()
+            write("/srv/test/dead", "")
+            await node.until("p", lambda p: p.status.containerStatuses[0].restartCount > 0)
+            return await node.recorded("failed liveness probe", "Liveness probe failed: ")
 
     events = on_node(work)
     assert "Normal Killing Container main failed liveness probe, will be restarted" in events
@@ -71,7 +75,7 @@ def test_every_sort_of_probe_is_asked_and_the_others_wait_for_the_startup_probe(
             async with asyncio.timeout(30):
                 while not any(is_refusal(e) for e in await node.events()):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            return pod, await node.events()
+            return pod, await node.recorded("failed startup probe", "Startup probe failed: ")
 
     pod, events = on_node(work)
     found = {c.name: c.ready for c in pod.status.containerStatuses}
@@ -104,7 +108,7 @@ def test_the_times_of_a_probe_are_kept() -> None:
             waited_s = time.monotonic() - at
             pod = await node.until("p", lambda p: container(p, "stubborn").restartCount > 0)
             assert not container(pod, "hanging").ready
-            return waited_s, await node.events()
+            return waited_s, await node.recorded("command timed out: ", "Container stubborn failed liveness probe")
 
     waited_s, events = on_node(work)
     assert waited_s > 1.5
@@ -153,7 +157,7 @@ def test_a_probe_that_is_sent_to_another_host_succeeds_with_an_event() -> None:
             main = shell("sleep 60", readinessProbe={"httpGet": {"port": port, "path": "go"}, "periodSeconds": 1})
             await node.create("p", main, hostNetwork=True, terminationGracePeriodSeconds=1)
             await node.until("p", ready)
-            return await node.events()
+            return await node.recorded("ProbeWarning")
 
     text = "Warning ProbeWarning Readiness probe warning: Probe terminated redirects, Response body: moved"
     assert text in on_node(work)
