@@ -92,7 +92,7 @@ def test_a_quorum_becomes_ready_and_a_drain_takes_one_member_at_a_time(apply: Ku
     allowed = "get pdb member -o jsonpath={.status.disruptionsAllowed}"
     until("the budget allows one", lambda: apply(allowed) == "1")
     assert len({pod["spec"]["nodeName"] for pod in apply.pods("member")}) == 3
-    apply("cordon node1 node2 node3")  # the member of the first drain has no place before the second drain
+    apply("cordon node1 node2 node3")  # the first drained member stays without a node until the second drain
     apply("drain node2 --ignore-daemonsets --delete-emptydir-data --force --timeout=120s")
     until("the budget allows none", lambda: apply(allowed) == "0")
     refused = apply.refusal("drain node3 --ignore-daemonsets --delete-emptydir-data --force --timeout=3s")
