@@ -6,6 +6,7 @@ Only the module of the called command is imported, so `fairlead --help` is fast.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -25,6 +26,10 @@ first steps:
   kubectl get nodes                    kubectl uses it at once (context fairlead-default)
   fairlead shell node2 ip route        look at the cluster's network from a node
   fairlead down                        stop it; the next `up` brings the same objects back"""
+
+
+_END_BY_PIPE = 128 + 13
+"""The exit code that a shell shows for a program that SIGPIPE ends, such as kubectl."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -139,6 +144,7 @@ def _resolve_name(args: argparse.Namespace, command: Command) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
+    _prepare_streams()
     try:
         if "_ARGCOMPLETE" in os.environ:
             from fairlead.cmd.commandline.completing import called_command, complete
@@ -158,14 +164,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(e), e.code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        return _END_BY_PIPE
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except Exception as e:  # the top of the program: users get a line, not a traceback
         if os.environ.get("FAIRLEAD_DEBUG"):
             raise
-        detail = str(e) if isinstance(e, OSError) else f"internal error: {e!r} (FAIRLEAD_DEBUG=1 shows where)"
-        return _fail(detail, 1)
+        return _fail(_described(e), 1)
+
+
+def _prepare_streams() -> None:
+    """Opens standard streams that are closed, so that no file or socket gets their numbers. Characters that the
+    terminal's encoding lacks are replaced."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, fd)
+            if null != fd:
+                os.close(null)
+            opened = os.fdopen(fd, "w" if fd else "r", encoding="utf-8", closefd=False)
+            setattr(sys, name, opened)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def _described(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return f"internal error: {error!r} (FAIRLEAD_DEBUG=1 shows where)"
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _fail(message: str, code: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pkgutil
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +110,53 @@ def test_a_cluster_with_damaged_settings_is_not_recommended_to_be_started(
     assert ("damaged" in out) == (command == "list")
     assert err.startswith(f"fairlead: cannot read {folder}/config.json: ")
     assert err.endswith("; delete the cluster: fairlead down --purge --name x\n")
+
+
+def in_shell(line: str) -> subprocess.CompletedProcess[str]:
+    fairlead = f"{sys.executable} -m fairlead.cmd.main"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line.replace("fairlead", fairlead)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "err"),
+    [
+        ("fairlead version >&-", 0, ""),
+        ("fairlead version 2>&- >&- <&-", 0, ""),
+        ("fairlead list <&-", 0, ""),
+        ("fairlead bogus 2>&-", 2, ""),
+        ("fairlead version >/dev/full", 1, "fairlead: No space left on device\n"),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_internal_error(line: str, code: int, err: str) -> None:
+    done = in_shell(line)
+    assert (done.returncode, done.stderr) == (code, err)
+
+
+def test_a_reader_that_is_gone_ends_a_command_as_a_signal_would() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fairlead.cmd.main", "man"]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_characters_that_the_terminal_lacks_are_replaced(state_home: Path) -> None:
+    (state_home / "a.yaml").write_text("kind: Servise\napiVersion: v1\nmetadata: {name: \u2713}\n")
+    command = [sys.executable, "-m", "fairlead.cmd.main", "lint", f"{state_home}/a.yaml"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "ko_KR.UTF-8"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "Servise" in done.stdout
+    assert "?" in done.stdout
+    assert done.stderr == ""
 
 
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -259,7 +259,13 @@ def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None], lif
         os.waitpid(pid, 0)
         raise
     if outcome != "ready":
-        raise CommandError(outcome or f"the supervisor died; see {prepared.paths.log('supervisor')}")
+        raise CommandError(outcome or _why_ended(pid, prepared.paths))
+
+
+def _why_ended(pid: int, paths: Paths) -> str:
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+        return "another command has stopped the cluster while it started"
+    return f"the supervisor died; see {paths.log('supervisor')}"
 
 
 def _relay_reports(fd: int, report: Callable[[str], None]) -> str:

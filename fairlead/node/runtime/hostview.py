@@ -113,7 +113,7 @@ class HostView:
 
     def _stays_empty(self, path: str) -> bool:
         """Returns True if a directory that the container may write into has nothing to show: it needs no mount."""
-        if not self._layers(path) or any(os.scandir(path)):
+        if not self._layers(path) or os.listdir(path):
             return False
         uppers = [self._above.writable + "/upper" + path] if self._above else []
         return not any(os.path.isdir(layer) and os.listdir(layer) for layer in (*uppers, *self._layers(path)))
