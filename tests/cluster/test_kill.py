@@ -209,7 +209,7 @@ def test_a_start_whose_template_is_killed_fails_with_the_reason_and_the_next_one
         assert "the components' template was ended by SIGKILL" in told
         assert told.count("\n") == 1
         cluster.up()
-        assert cluster.status()["ready"]
+        until("a ready cluster", lambda: cluster.status()["ready"])
 
 
 def test_pid_1_outlives_a_refused_fork_and_starts_the_component_once_it_may() -> None:
@@ -221,6 +221,6 @@ def test_pid_1_outlives_a_refused_fork_and_starts_the_component_once_it_may() ->
         subprocess.run([*limit, "--nproc=1:"], check=True)
         os.kill(relay, signal.SIGKILL)
         until("a refusal", lambda: "cannot start relay: too many processes: a limit is reached" in log.read_text())
-        assert cluster.status()["ready"]
+        until("a ready cluster", lambda: cluster.status()["ready"])
         subprocess.run([*limit, "--nproc=10000:"], check=True)
         until("another relay", lambda: cluster.component("relay")["pid"] not in (0, relay))

@@ -48,7 +48,7 @@ def line_of(done: subprocess.CompletedProcess[str], code: int) -> str:
 def test_status_names_every_process(running: Cluster) -> None:
     status = running.status()
     assert status["running"]
-    assert status["ready"]
+    until("a ready cluster", lambda: running.status()["ready"])
     assert status["api"] == f"https://127.0.0.1:{running.access().port}"
     nodes = [(n["name"], n["ready"], n["address"], n["podCIDR"]) for n in status["nodes"]]
     assert nodes == [
@@ -236,8 +236,8 @@ def test_a_second_cluster_runs_beside_it(running: Cluster) -> None:
     with new_cluster((running.runner.prefix and "user") or "root") as other:
         other.up()
         assert other.access().port != running.access().port
-        assert other.status()["ready"]
-    assert running.status()["ready"]
+        until("a ready cluster", lambda: other.status()["ready"])
+    until("a ready cluster", lambda: running.status()["ready"])
 
 
 def test_up_after_down_brings_objects_and_settings_back(cluster: Cluster) -> None:
@@ -314,7 +314,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_a_cluster_that_runs() -> N
         os.kill(relay["pid"], signal.SIGKILL)
         until("the end is known", lambda: cluster.component("relay")["pid"] == 0)
         assert cluster.access().call("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")["data"]
-        assert cluster.status()["ready"]
+        until("a ready cluster", lambda: cluster.status()["ready"])
         cluster.state.chmod(0o700)
         until("it is written down", lambda: cluster.component("relay")["restarts"] == 1)
 
@@ -360,7 +360,7 @@ def test_status_is_right_after_a_kill(cluster: Cluster) -> None:
     assert done.returncode == 1
     assert json.loads(cluster.fairlead("status", "-o", "json").stdout)["components"] == []
     cluster.up()
-    assert cluster.status()["ready"]
+    until("a ready cluster", lambda: cluster.status()["ready"])
 
 
 @pytest.mark.parametrize("component", ["control-plane", "relay", "agent-node1", "zygote-node1"])
@@ -385,7 +385,7 @@ def test_two_starts_at_once_make_one_cluster_and_two_purges_at_once_both_succeed
         assert sorted(process.returncode for process in both) == codes, said
         assert sum(err.count("\n") for _, err in said) == sum(codes), said
         if command is up:
-            assert cluster.status()["ready"]
+            until("a ready cluster", lambda: cluster.status()["ready"])
     assert not cluster.state.exists()
 
 

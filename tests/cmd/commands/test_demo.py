@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.cluster.support import Cluster, new_cluster
+from tests.cluster.support import Cluster, new_cluster, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -54,7 +54,7 @@ def test_the_demo_proves_that_each_pod_answers_its_share(who: str) -> None:
             page = cluster.runner.run([*cluster.runner.prefix, "bash", "-c", command])
             assert page.returncode == 0, (name, page.stderr)
             assert "Pod webui-" in page.stdout, (name, page.stdout)
-        assert cluster.status()["ready"]
+        until("a ready cluster", lambda: cluster.status()["ready"])
         first = cluster.status()["pid"]
         assert demo(cluster).startswith("starting afresh")
         assert cluster.status()["pid"] != first
