@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -57,6 +58,11 @@ def test_each_file_is_created(kubectl: Kubectl) -> None:
     assert kubectl("rollout", "status", "deployment/webui", "--timeout=120s").endswith(
         'deployment "webui" successfully rolled out\n'
     )
+    until("three endpoints", lambda: all(len(endpoints(kubectl, service)) == 3 for service in SERVICES))
+    for node in ("node1", "node2", "node3"):
+        for address in SERVICES.values():
+            until(f"{address} on {node}", partial(from_node, kubectl, address, node=node))
+    until("the node port on the host", lambda: on_host(kubectl, 1))
 
 
 def test_get_svc_shows_addresses_and_ports(kubectl: Kubectl) -> None:
@@ -97,7 +103,7 @@ def test_describe_svc_tells_the_whole_story(kubectl: Kubectl) -> None:
 
 def test_the_pulled_event_and_the_image_id_name_what_really_runs(kubectl: Kubectl) -> None:
     pod = pods(kubectl)[0]
-    assert re.search(r"Pulled .*nginx:1\.14", kubectl("describe", "po", pod))
+    until("the event", lambda: re.search(r"Pulled .*nginx:1\.14", kubectl("describe", "po", pod)))
     image_id = kubectl("get", "po", pod, "-o", "jsonpath={.status.containerStatuses[0].imageID}")
     assert image_id.startswith("host://")
 
@@ -168,7 +174,7 @@ def test_a_rolling_update_goes_through_and_can_be_undone(kubectl: Kubectl) -> No
     kubectl("rollout", "status", "deployment/webui", "--timeout=120s")
     assert kubectl("get", "deployment/webui", "-o", image) == "nginx:1.14"
     until("the updated Pods' end", lambda: len(pods(kubectl)) == 3)
-    assert len(answering(kubectl)) == 3
+    until("three that answer", lambda: len(answering(kubectl)) == 3)
 
 
 def test_a_killed_pod_is_replaced(kubectl: Kubectl) -> None:
@@ -207,4 +213,4 @@ def test_the_host_s_port_closed_with_its_service(kubectl: Kubectl) -> None:
 def test_a_deleted_deployment_takes_its_pods_with_it(kubectl: Kubectl) -> None:
     assert kubectl("delete", "-f", "webui-deployment.yaml") == 'deployment.apps "webui" deleted\n'
     until("no Pods", lambda: pods(kubectl) == [])
-    assert kubectl("get", "rs", "-o", "name") == ""
+    until("no ReplicaSets", lambda: kubectl("get", "rs", "-o", "name") == "")
