@@ -241,6 +241,7 @@ async def run(  # noqa: PLR0913 -- the wiring's one way in
     api = _kubelet_api(agent, deps, parts, zygote_pid=zygote_pid)
     works = [work.run() for work in (nodes, deps.pods, deps.services, deps.recorder)]
     works += [heartbeat.report(), monitor.watch(), evictions.watch(), agent.sync(), deps.memory.measure()]
+    works.append(deps.images.prepare_host_layer())
     await _run_all(line, [*works, keep_running("kubelet API", api.serve, log=log)])
 
 

@@ -51,16 +51,24 @@ class _Plan:
 def prepare(directory: str, *, single_id: bool) -> str:
     """Makes the layer below `directory` if it is missing; returns its path, or an empty text if the file system lacks
     extended attributes of users."""
-    layer = f"{directory}/{_state_of_host(single_id)}"
-    if os.path.isdir(layer):
-        return layer
     try:
+        layer = _path(directory, single_id)
+        if os.path.isdir(layer):
+            return layer
         os.makedirs(directory, exist_ok=True)
         with open(f"{directory}/.lock", "w", encoding="utf-8") as lock:  # of the agents only one makes the layer
             fcntl.flock(lock, fcntl.LOCK_EX)
             return layer if os.path.isdir(layer) else _make(layer, single_id=single_id)
     except OSError:
         return ""
+
+
+def is_prepared(directory: str, *, single_id: bool) -> bool:
+    return os.path.isdir(_path(directory, single_id))
+
+
+def _path(directory: str, single_id: bool) -> str:
+    return f"{directory}/{_state_of_host(single_id)}"
 
 
 def _make(layer: str, *, single_id: bool) -> str:

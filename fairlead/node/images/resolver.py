@@ -9,6 +9,7 @@ that the user has set up never means a host image.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
 from fairlead.node.images.clustercatalogue import ClusterCatalogue
 from fairlead.node.images.host import HostImages, Image, NoImage
-from fairlead.node.images.hostlayer import prepare
+from fairlead.node.images.hostlayer import is_prepared, prepare
 from fairlead.node.images.inventory import mark_used
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
@@ -33,6 +34,8 @@ from fairlead.runtime.client import Client
 if TYPE_CHECKING:
     from fairlead.images.store.store import StoredImage
 
+_PREPARE_AFTER_S = 2.0
+"""Seconds after the agent's start: the layer takes 50 ms of CPU, which the start of the cluster needs itself."""
 _PRESENT = "already present on machine and can be accessed by the pod"
 
 
@@ -56,6 +59,8 @@ class NodeImages:
         self._host = host
         self._cluster = ClusterCatalogue(host.from_api, client, clock=clock)
         self._settings = settings
+        self._single_id = settings.single_id
+        self._layers = f"{settings.image_store or settings.state_dir}/host"
         self._clock = clock
 
     async def obtain(self, request: ImageRequest) -> Image:
@@ -92,9 +97,15 @@ class NodeImages:
         image = await self._host.resolve(name)
         if image.builtin:
             return image
-        settings = self._settings
-        folder = f"{settings.image_store or settings.state_dir}/host"
-        return replace(image, host_layer=await asyncio.to_thread(prepare, folder, single_id=settings.single_id))
+        return replace(image, host_layer=await asyncio.to_thread(prepare, self._layers, single_id=self._single_id))
+
+    async def prepare_host_layer(self) -> None:
+        """Makes the layer of host images before the first Pod asks for it. A Pod that comes earlier makes it itself, or
+        waits until it is complete."""
+        await asyncio.sleep(_PREPARE_AFTER_S)
+        with contextlib.suppress(OSError):
+            if not is_prepared(self._layers, single_id=self._single_id):
+                await asyncio.to_thread(prepare, self._layers, single_id=self._single_id)
 
     def _reference(self, name: str) -> Reference:
         try:
