@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from fairlead.apiserver.model import User
 from fairlead.apiserver.pages import COOKIE_PREFIX
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 
-T = TypeVar("T")
 TOKEN_S = 60.0
 SESSION_S = 12 * 3600.0
 BORROWED_S = 3600.0
 """Lifetime of a session that began with a bearer token, which itself would end after an hour by default."""
-_MOST = 256
-"""Largest number of tokens, and of sessions; the oldest ends first."""
+_MOST, _MOST_OF_USER = 256, 32
+"""Largest number of tokens, and of sessions, of all users and of one; the oldest of the user with the most ends first,
+so that logins of one user do not end the sessions of others."""
 
-_Token = tuple[User, float, float]
-"""The user, the end of the token and that of the session."""
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    user: User
+    until: float
+    session_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +64,28 @@ class Sessions:
     def make_token(self, user: User, *, seconds: float = SESSION_S) -> str:
         """Returns a one-time token for a session of the user, which ends at most so long after now."""
         token, now = self._random(), self._clock.monotonic()
-        _bound(self._tokens)
-        self._tokens[_hash(token)] = (user, now + min(TOKEN_S, seconds), now + seconds)
+        _make_room(self._tokens, user.name, now)
+        self._tokens[_hash(token)] = _Token(user, now + min(TOKEN_S, seconds), now + seconds)
         return token
 
     def redeem(self, token: str) -> tuple[User, float] | None:
         """Returns the user of a one-time token, which ends with that, and the seconds that the session lasts."""
         found, now = self._tokens.pop(_hash(token), None), self._clock.monotonic()
-        return (found[0], found[2] - now) if found is not None and now < found[1] else None
+        return (found.user, found.session_until - now) if found is not None and now < found.until else None
 
     def left(self, session: Session) -> float:
         """Returns the seconds that the session still lasts."""
         return session.until - self._clock.monotonic()
 
+    def left_of(self, expiry: float) -> float:
+        """Returns the seconds until a time of the clock, such as the expiry of a bearer token."""
+        return expiry - self._clock.now()
+
     def begin(self, user: User, origin: str, *, seconds: float = SESSION_S) -> Login:
         cookie, key = self._random(), self._random()
-        session = Session(user, origin, self._clock.monotonic() + seconds, _hash(key))
-        _bound(self._sessions)
+        now = self._clock.monotonic()
+        session = Session(user, origin, now + seconds, _hash(key))
+        _make_room(self._sessions, user.name, now)
         self._sessions[_hash(cookie)] = session
         # Cookies do not distinguish ports, so two clusters need different names.
         return Login(f"{COOKIE_PREFIX}{_hash(cookie).hex()[:12]}", cookie, key, session)
@@ -102,6 +112,23 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
-def _bound(entries: dict[bytes, T]) -> None:
-    while len(entries) >= _MOST:
-        del entries[next(iter(entries))]
+class _Entry(Protocol):
+    @property
+    def user(self) -> User: ...
+    @property
+    def until(self) -> float: ...
+
+
+E = TypeVar("E", bound=_Entry)
+
+
+def _make_room(entries: dict[bytes, E], user: str, now: float) -> None:
+    """Removes what has ended, and then what stands in the way of a new entry of the user."""
+    for name in [name for name, entry in entries.items() if entry.until <= now]:
+        del entries[name]
+    number = Counter(entry.user.name for entry in entries.values())
+    if number[user] < _MOST_OF_USER:
+        if len(entries) < _MOST:
+            return
+        user = max(number, key=lambda name: number[name])
+    del entries[next(name for name, entry in entries.items() if entry.user.name == user)]

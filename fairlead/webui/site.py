@@ -13,6 +13,8 @@ from typing import cast
 import msgspec
 from aiohttp import web
 
+from fairlead.apiserver.auth.authentication import bearer_token
+from fairlead.apiserver.auth.tokens import InvalidToken, expiry_of
 from fairlead.apiserver.model import ANONYMOUS, User
 from fairlead.apiserver.pages import PREFIX, Backend
 from fairlead.apiserver.serialization.errors import error_response
@@ -117,7 +119,7 @@ class Site:
         origin = login_origin(headers)
         if not origin:
             raise StatusError(403, "Forbidden", "a login must come from the page itself")
-        seconds = _lifetime(headers)
+        seconds = self._lifetime(headers)
         if user is ANONYMOUS:
             redeemed = self._sessions.redeem(await _token_in(request))
             if redeemed is None:
@@ -134,8 +136,19 @@ class Site:
     async def _make_token(self, visit: Visit) -> web.Response:
         """Makes a token for a session that lasts no longer than the credentials of this request."""
         headers = cast("Mapping[str, str]", visit.request.headers)
-        seconds = self._sessions.left(visit.session) if visit.session is not None else _lifetime(headers)
+        seconds = self._sessions.left(visit.session) if visit.session is not None else self._lifetime(headers)
         return _json({"token": self._sessions.make_token(visit.user, seconds=seconds)}, status=201)
+
+    def _lifetime(self, headers: Mapping[str, str]) -> float:
+        """Returns how long a session lasts that begins with the credentials of a request."""
+        try:
+            token = bearer_token(headers)
+        except (InvalidToken, ValueError):
+            return BORROWED_S
+        if not token:
+            return SESSION_S
+        expiry = expiry_of(token)
+        return BORROWED_S if expiry is None else min(BORROWED_S, self._sessions.left_of(expiry))
 
     async def _show_session(self, visit: Visit) -> web.Response:
         return _json({"user": visit.user.name, "groups": list(visit.user.groups)})
@@ -160,11 +173,6 @@ class Site:
 
     async def _rules(self, visit: Visit) -> web.Response:
         return _json(await self._packets.rules(visit.backend, visit.user, visit.request.query))
-
-
-def _lifetime(headers: Mapping[str, str]) -> float:
-    """Returns how long a session lasts that begins with the credentials of a request."""
-    return BORROWED_S if "authorization" in headers else SESSION_S
 
 
 async def _token_in(request: web.BaseRequest) -> str:

@@ -81,3 +81,25 @@ def test_many_logins_end_the_oldest_and_take_no_more_memory() -> None:
         sessions.make_token(ALICE)
     assert sessions.of(cookie(first), first.key) is None
     assert sessions.redeem(token) is None
+
+
+def test_logins_of_one_user_end_no_session_of_others() -> None:
+    sessions = make()
+    login, token = sessions.begin(ALICE, ORIGIN), sessions.make_token(ALICE)
+    for _ in range(300):
+        sessions.begin(User("mallory"), ORIGIN)
+        sessions.make_token(User("mallory"))
+    assert sessions.is_alive(login.session)
+    assert sessions.redeem(token) == (ALICE, SESSION_S)
+
+
+def test_if_many_users_fill_the_memory_the_one_with_the_most_sessions_loses_one_and_ended_ones_go_first() -> None:
+    clock = FakeClock()
+    sessions = make(clock)
+    ended = [sessions.begin(User(f"early-{n}"), ORIGIN, seconds=1) for n in range(200)]
+    clock.advance(1)
+    logins = [sessions.begin(ALICE, ORIGIN) for _ in range(3)]
+    others = [sessions.begin(User(f"user-{n}"), ORIGIN) for n in range(254)]
+    assert [sessions.is_alive(login.session) for login in logins] == [False, True, True]
+    assert all(sessions.is_alive(other.session) for other in others)
+    assert not any(sessions.is_alive(login.session) for login in ended)

@@ -96,6 +96,21 @@ async def test_a_session_ends_with_the_one_whose_user_asked_for_it(at: Served) -
 
 
 @story
+async def test_a_session_of_a_bearer_token_ends_with_the_token(at: Served) -> None:
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+
+    async def age(seconds: int) -> tuple[int, bool]:
+        made = await at.api.ok("POST", path, {"spec": {"expirationSeconds": seconds}})
+        at.clock.advance(100)
+        at.api.clock.advance(100)
+        given = {"origin": at.origin, "authorization": f"Bearer {made['status']['token']}"}
+        status, _, answered = await at.ask("POST", "/ui/session", json={}, headers=given)
+        return status, f"; Max-Age={min(seconds - 100, 3600)}; " in answered["set-cookie"]
+
+    assert [await age(seconds) for seconds in (600, 7200)] == [(200, True), (200, True)]
+
+
+@story
 async def test_a_login_with_a_large_body_of_unknown_length_is_refused(at: Served) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):

@@ -100,7 +100,7 @@ class TokenAuthenticator:
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         try:
-            token = _token(credentials.headers)
+            token = bearer_token(credentials.headers)
             return self.check(token, (self._issuer,)).user if token else None
         except (InvalidToken, ValueError) as e:
             raise unauthorized() from e
@@ -177,7 +177,7 @@ _LEEWAY_S = 60
 """Seconds for which a token outlives the deletionTimestamp of its object: upstream's leeway."""
 
 
-def _token(headers: Mapping[str, str]) -> str:
+def bearer_token(headers: Mapping[str, str]) -> str:
     """Returns the bearer token of a request, or "". Raises InvalidToken, ValueError."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

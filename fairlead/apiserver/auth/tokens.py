@@ -66,6 +66,10 @@ class _Issuer(msgspec.Struct):
     iss: str = ""
 
 
+class _Expiry(msgspec.Struct):
+    exp: int = 0
+
+
 class InvalidToken(Exception):
     """The token comes from another server, or is no longer valid."""
 
@@ -74,6 +78,7 @@ _CLAIMS = msgspec.json.Decoder(Claims)
 _LEGACY_CLAIMS = msgspec.json.Decoder(LegacyClaims)
 _HEADER = msgspec.json.Decoder(_Header)
 _ISSUER = msgspec.json.Decoder(_Issuer)
+_EXPIRY = msgspec.json.Decoder(_Expiry)
 
 
 class Tokens:
@@ -110,6 +115,14 @@ class Tokens:
             return decoder.decode(text)
         except (ValueError, msgspec.MsgspecError) as e:
             raise InvalidToken("malformed token") from e
+
+
+def expiry_of(token: str) -> int | None:
+    """Returns the time at which a token ends that has been verified; None if the token does not say."""
+    try:
+        return _EXPIRY.decode(decode_base64url(token.encode().split(b".")[1])).exp or None
+    except (ValueError, IndexError, msgspec.MsgspecError):
+        return None
 
 
 def check_times(claims: Claims, *, now: Instant) -> None:
