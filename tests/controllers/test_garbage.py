@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+import msgspec
+
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
+from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
-from fairlead.controllers.cluster.garbage.plan import FOREGROUND, ORPHAN, Item, reconcile, waiting_for
+from fairlead.controllers.cluster.garbage.plan import (
+    FOREGROUND,
+    ORPHAN,
+    Item,
+    is_misplaced,
+    is_named_by,
+    misplaced_warning,
+    reconcile,
+    waiting_for,
+)
 
 WHEN = "2024-01-01T00:00:00Z"
 
@@ -78,3 +90,26 @@ def test_a_circle_in_which_all_wait_for_one_another_is_cut() -> None:
     assert waits(a, b, item("c", "b")) == set(), "one that is not leaving yet does not wait"
     assert waits(leaving("a", "c", blocks=False), b, c) == set(), "c does not wait for what does not block it"
     assert waits(item("a", "c"), b, c) == set()
+
+
+def test_a_reference_names_an_owner_by_all_its_fields() -> None:
+    owner, dependent = item("o"), item("x", "o")
+    (ref,) = dependent.meta.ownerReferences
+    assert is_named_by(owner, ref, dependent)
+    for other in ({"name": "p"}, {"kind": "Secret"}, {"apiVersion": "apps/v1"}):
+        assert not is_named_by(owner, msgspec.structs.replace(ref, **other), dependent)
+
+
+def test_an_owner_in_another_namespace_is_misplaced_and_a_cluster_scoped_one_never_is() -> None:
+    elsewhere = Item(CONFIG_MAP, ConfigMap(metadata=ObjectMeta(name="x", namespace="other")))
+    everywhere = Item(NODE, Node(metadata=ObjectMeta(name="x")))
+    assert is_misplaced(item("o"), elsewhere)
+    assert is_misplaced(item("o"), everywhere)
+    assert not is_misplaced(everywhere, elsewhere)
+
+
+def test_the_warning_about_a_misplaced_owner_names_the_dependents_namespace() -> None:
+    dependent = item("x", "o")
+    (ref,) = dependent.meta.ownerReferences
+    text = 'ownerRef [v1/ConfigMap, namespace: default, name: o, uid: o] does not exist in namespace "default"'
+    assert misplaced_warning(dependent, ref).message == text

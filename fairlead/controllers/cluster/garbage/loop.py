@@ -6,19 +6,28 @@ deleted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
 from fairlead.controllers.cluster.cachedkinds import cached_form
-from fairlead.controllers.cluster.garbage.plan import Item, reconcile, waiting_for
+from fairlead.controllers.cluster.garbage.plan import (
+    Item,
+    is_misplaced,
+    is_named_by,
+    misplaced_warning,
+    reconcile,
+    waiting_for,
+)
 from fairlead.controllers.cluster.partial import partial
 from fairlead.controllers.context import Context
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
+from fairlead.runtime.plan import EventRecord
 
 _ACCOUNT = "generic-garbage-collector"
 _MOST_DELETED = 5000
@@ -44,6 +53,7 @@ class _Garbage:
         self._locations: dict[str, str] = {}
         self._owned: dict[str, set[str]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
+        """Uids of deleted objects, and `_place` of owners that the server does not have."""
         self.controller = Controller("garbage", context.queue(), self._sync, workers=8)
         context.scheme.on_use(self._follow)
         context.scheme.subscribe(self)
@@ -130,6 +140,8 @@ class _Garbage:
         owners = {} if item.meta.deletionTimestamp else await self._owners(item)
         circular = waiting_for(item, self._dependents)
         plan = reconcile(item, owners, self._dependents(item), circular=circular)
+        if warnings := self._warnings(item):
+            plan = dataclasses.replace(plan, events=warnings)
         if plan:
             await self._applier.apply(plan)
         return plan.retry_after
@@ -145,7 +157,8 @@ class _Garbage:
         return not self._unsynced
 
     def _dependents(self, item: Item) -> list[Item]:
-        return [d for d in map(self._item, sorted(self._owned.get(item.meta.uid, ()))) if d is not None]
+        dependents = map(self._item, sorted(self._owned.get(item.meta.uid, ())))
+        return [d for d in dependents if d is not None and not is_misplaced(item, d)]
 
     def _item(self, location: str) -> Item | None:
         resource, _, key = location.partition("|")
@@ -156,34 +169,51 @@ class _Garbage:
     async def _owners(self, item: Item) -> dict[str, ObjectMeta | None]:
         owners: dict[str, ObjectMeta | None] = {}
         for ref in item.meta.ownerReferences:
-            owner = self._item(self._locations[ref.uid]) if ref.uid in self._locations else None
-            if owner is not None:
+            owner = self._cached_owner(ref)
+            kind = self._kind_of(ref)
+            if kind is not None and kind.namespaced and not item.kind.namespaced:
+                continue
+            if owner is not None and is_named_by(owner, ref, item):
                 owners[ref.uid] = owner.meta
-            elif ref.uid in self._deleted:
+            elif (owner is None and ref.uid in self._deleted) or _place(ref, item) in self._deleted:
                 owners[ref.uid] = None
-            else:
-                await self._fetch_owner(item, ref, owners)
+            elif kind is not None:
+                owners[ref.uid] = await self._fetch_owner(kind, ref, item)
         return owners
 
-    async def _fetch_owner(self, item: Item, ref: OwnerReference, owners: dict[str, ObjectMeta | None]) -> None:
-        """Asks the server for an owner that is not in the caches; leaves out an owner whose kind is unknown."""
+    def _cached_owner(self, ref: OwnerReference) -> Item | None:
+        return self._item(self._locations[ref.uid]) if ref.uid in self._locations else None
+
+    def _warnings(self, item: Item) -> tuple[EventRecord, ...]:
+        if item.meta.deletionTimestamp:
+            return ()
+        found = ((ref, self._cached_owner(ref)) for ref in item.meta.ownerReferences)
+        return tuple(misplaced_warning(item, ref) for ref, owner in found if owner and is_misplaced(owner, item))
+
+    def _kind_of(self, ref: OwnerReference) -> Kind[Any] | None:
         group, _, version = ref.apiVersion.rpartition("/")
-        kind = self._context.scheme.by_gvk(group, version, ref.kind)
-        if kind is None or (kind.namespaced and not item.kind.namespaced):
-            return
+        return self._context.scheme.by_gvk(group, version, ref.kind)
+
+    async def _fetch_owner(self, kind: Kind[Any], ref: OwnerReference, item: Item) -> ObjectMeta | None:
+        """Asks the server for an owner that is not in the caches."""
         try:
             namespace = item.meta.namespace if kind.namespaced else ""
             owner = await self._client.get(partial(kind), ref.name, namespace)
         except StatusError as error:
             if error.code != 404:
                 raise
-            owners[ref.uid] = None
         else:
-            owners[ref.uid] = owner.metadata if owner.metadata.uid == ref.uid else None
-        if owners[ref.uid] is None:
-            self._record_deleted(ref.uid)
+            if owner.metadata.uid == ref.uid:
+                return owner.metadata
+        self._record_deleted(_place(ref, item))
+        return None
 
-    def _record_deleted(self, uid: str) -> None:
-        self._deleted[uid] = None
+    def _record_deleted(self, owner: str) -> None:
+        self._deleted[owner] = None
         if len(self._deleted) > _MOST_DELETED:
             self._deleted.popitem(last=False)
+
+
+def _place(ref: OwnerReference, item: Item) -> str:
+    """Returns the key of an owner that the server does not have at this place; elsewhere it may exist."""
+    return f"{ref.apiVersion}|{ref.kind}|{item.meta.namespace}|{ref.name}|{ref.uid}"

@@ -4,6 +4,8 @@ alone.
 - No owner exists any more: the object is deleted. Some exist: the references to the others are removed.
 - Deletion with `Foreground`: first all blocking dependents, then the object. With `Orphan`: the dependents are
   released.
+- A namespaced owner counts only for dependents of its namespace. A reference to it from another namespace names no
+  object; one from a cluster-scoped object cannot be resolved, and the object is kept.
 - Cycles of owners that wait for one another are broken: no object waits for a dependent that waits for the object.
 """
 
@@ -17,7 +19,7 @@ import msgspec
 from fairlead.api.meta.types import Object, ObjectMeta, OwnerReference
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.kinds.kind import Kind
-from fairlead.runtime.plan import NOTHING, Delete, Patch, Plan, Propagation
+from fairlead.runtime.plan import NOTHING, Delete, EventRecord, Patch, Plan, Propagation
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -56,6 +58,25 @@ def reconcile(
     if solid:
         return Plan(patch=(_references(item, solid),))
     return Plan(delete=(Delete(item.kind, item.obj, propagation=_policy(item, leaving, dependents)),))
+
+
+def is_named_by(owner: Item, ref: OwnerReference, dependent: Item) -> bool:
+    """Returns whether the reference, by all its fields, names this owner. The uid alone may be that of an object with
+    another name, of another kind, or in another namespace."""
+    group = ref.apiVersion.rpartition("/")[0]
+    same_object = (owner.kind.group, owner.kind.kind, owner.meta.name) == (group, ref.kind, ref.name)
+    return same_object and not is_misplaced(owner, dependent)
+
+
+def is_misplaced(owner: Item, dependent: Item) -> bool:
+    return owner.kind.namespaced and owner.meta.namespace != dependent.meta.namespace
+
+
+def misplaced_warning(dependent: Item, ref: OwnerReference) -> EventRecord:
+    namespace = dependent.meta.namespace
+    owner = f"[{ref.apiVersion}/{ref.kind}, namespace: {namespace}, name: {ref.name}, uid: {ref.uid}]"
+    text = f'ownerRef {owner} does not exist in namespace "{namespace}"'
+    return EventRecord(dependent.obj, "OwnerRefInvalidNamespace", text, "Warning")
 
 
 def _while_deleting(item: Item, dependents: Sequence[Item]) -> Plan:
