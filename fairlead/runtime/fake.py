@@ -232,7 +232,7 @@ class FakeClient:
 
     def _replace(self, kind: Kind[Any], old: Tree, new: Tree, subresource: str) -> Tree:
         meta = old["metadata"]
-        tree = old | {"status": new.get("status", {})} if subresource == "status" else dict(new)
+        tree = _with_status(kind, old, new) if subresource == "status" else dict(new)
         if not subresource and kind.status:
             tree["status"] = old.get("status", {})
         tree["metadata"] = tree["metadata"] | {field: meta[field] for field in _SERVER_FIELDS if field in meta}
@@ -277,6 +277,13 @@ class FakeClient:
     def _reach(self) -> None:
         if self.down:
             raise ConnectionRefusedError("the fake server is down")
+
+
+def _with_status(kind: Kind[Any], old: Tree, new: Tree) -> Tree:
+    """Returns the object with the parts of the other that its status endpoint writes."""
+    kept = {name: old["metadata"][name] for name in kind.status_leaves if name in old["metadata"]}
+    rest = {name: value for name, value in new["metadata"].items() if name not in kind.status_leaves}
+    return old | {"status": new.get("status", {}), "metadata": rest | kept}
 
 
 def _typed(kind: Kind[T], tree: Tree) -> T:

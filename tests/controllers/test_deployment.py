@@ -41,6 +41,7 @@ class Rollout:
         self.d = applied(plan, [self.d], Deployment)[0]
         for patch in plan.patch:
             assert patch.name == self.d.metadata.name
+            assert patch.subresource == "status", "otherwise the annotation would count as a new generation"
             self.d.metadata.annotations |= patch.patch["metadata"]["annotations"]
         notes = [c.done for c in plan.create] + [u.done for u in plan.update]
         self.log += [note.message for note in notes if note is not None]

@@ -1,7 +1,8 @@
 """Decides the next step of a Deployment: one step at a time, each safe by itself.
 
 The order of steps is upstream's. A step that writes the Deployment's annotations leaves its status to the next
-reconcile, a moment later, because both writes carry the same resourceVersion.
+reconcile, a moment later, because both writes carry the same resourceVersion. The annotation of the revision is written
+through the `status` subresource: a change of annotations through the Deployment itself would count as a generation.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def _deployment_revision(d: Deployment, revision: str) -> tuple[Patch, ...]:
     if d.metadata.annotations.get(REVISION, "") == revision:
         return ()
     body = {"metadata": {"annotations": {REVISION: revision}}}
-    return (Patch(DEPLOYMENT, d.metadata.name, d.metadata.namespace, body),)
+    return (Patch(DEPLOYMENT, d.metadata.name, d.metadata.namespace, body, "status"),)
 
 
 def _resize(case: _Case, sizes: Sizes) -> Plan:

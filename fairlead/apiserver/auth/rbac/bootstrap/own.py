@@ -12,7 +12,7 @@ system:fairlead:addons
   list watch delete: nodes
   create: storageclasses @ storage.k8s.io
 system:fairlead:deployment-controller
-  patch: deployments @ apps
+  patch: deployments/status @ apps
 system:fairlead:dns
   list watch: namespaces services pods
   list watch: endpointslices @ discovery.k8s.io
