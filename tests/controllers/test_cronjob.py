@@ -156,6 +156,13 @@ def test_the_concurrency_policy_decides_about_a_job_that_still_runs(policy: str,
         assert len(bench.jobs) == 2
 
 
+def test_a_replaced_job_is_deleted_before_the_next_is_created_and_is_not_missed() -> None:
+    bench = Bench(cron_job(concurrencyPolicy="Replace"))
+    bench.at(3600)
+    bench.at(7200)
+    assert bench.events == ["SuccessfulCreate", "SuccessfulDelete", "SuccessfulCreate"]
+
+
 def test_a_suspended_cron_job_and_one_of_an_unknown_zone_create_nothing() -> None:
     bench = Bench(cron_job(suspend=True))
     bench.at(3600)

@@ -1,7 +1,8 @@
 """Decides the next step of a CronJob: its finished Jobs, the Job that is due, and the deletion of old Jobs.
 
 The name of a Job follows from its time, so that a repeated step cannot create the Job twice. Starting a Job takes two
-reconciles: one creates the Job, the next sees it and enters it into the status.
+reconciles: one creates the Job, the next sees it and enters it into the status. `Replace` takes one more: first the
+running Jobs are deleted and leave the status, so that they are not missed later.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def reconcile(cron_job: CronJob, jobs: Sequence[Job], *, taken: Callable[[str], 
     step = _start(cron_job, jobs, status, taken, now)
     started = {create.obj.metadata.name for create in step.create}
     replaced = {delete.obj.metadata.uid for delete in step.delete}
+    status.active = [ref for ref in status.active if ref.uid not in replaced]
     old = [] if cron_job.metadata.deletionTimestamp else _surplus(cron_job, jobs)
     writes_status = status != cron_job.status
     return Plan(
@@ -112,14 +114,13 @@ def _start(
     if spec.concurrencyPolicy == "Forbid" and status.active:
         text = "Not starting job because prior execution is running and concurrency policy is Forbid"
         return Plan(events=(*events, EventRecord(cron_job, "JobAlreadyActive", text)), retry_after=wait)
-    active = {ref.uid for ref in status.active} if spec.concurrencyPolicy == "Replace" else frozenset[str]()
+    if spec.concurrencyPolicy == "Replace" and status.active:
+        active = {ref.uid for ref in status.active}
+        deleted = tuple(_deletion(cron_job, other) for other in jobs if other.metadata.uid in active)
+        return Plan(delete=deleted, events=events)
     made = EventRecord(cron_job, "SuccessfulCreate", "Created job {name}")
     failed = EventRecord(cron_job, "FailedCreate", "Error creating job: {error}", "Warning")
-    return Plan(
-        create=(Create(JOB, job, made, failed),),
-        delete=tuple(_deletion(cron_job, other) for other in jobs if other.metadata.uid in active),
-        events=events,
-    )
+    return Plan(create=(Create(JOB, job, made, failed),), events=events)
 
 
 def _lateness(cron_job: CronJob, due: Due, now: Instant) -> tuple[EventRecord, ...]:
