@@ -128,10 +128,11 @@ class Applier:
     def _failed(self, record: EventRecord | None, error: StatusError) -> None:
         # A conflict, or an object deleted meanwhile, is resolved by the next reconcile: users need no event.
         if record is not None and error.code not in (404, 409):
-            self._recorder.event(
-                record.about, record.type, record.reason, record.message.replace("{error}", error.message)
-            )
+            self._send(record, record.message.replace("{error}", error.message))
 
     def _record(self, record: EventRecord | None, *, name: str = "") -> None:
         if record is not None:
-            self._recorder.event(record.about, record.type, record.reason, record.message.replace("{name}", name))
+            self._send(record, record.message.replace("{name}", name))
+
+    def _send(self, record: EventRecord, message: str) -> None:
+        self._recorder.event(record.about, record.type, record.reason, message, component=record.component)

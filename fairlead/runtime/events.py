@@ -1,7 +1,8 @@
 """Records core/v1 Events for people to read. Recording never raises and never waits.
 
-A repeated occurrence raises the count of one Event. One object may send 25 Events at once and then one every five
-minutes (upstream's limits), so a crash loop cannot fill the store.
+A repeated occurrence raises the count of one Event. Of Events that differ only in the message, nine are written; from
+the tenth within ten minutes on, one Event counts them all and has the latest message. One object may send 25 Events at
+once and then one every five minutes. These are upstream's limits: no crash loop can fill the store.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ EventKind = Literal["Normal", "Warning"]
 _BURST = 25.0
 _REFILL_S = 300.0
 _KNOWN = 4096
+_DISTINCT = 9
+_DISTINCT_S = 600.0
+_COMBINED = "(combined from similar events): "
 _PENDING = 2000
 _AT_ONCE = 8
 
@@ -39,6 +43,14 @@ class _Occurrences:
     namespace: str
     count: int
     first: str
+
+
+@dataclass(slots=True)
+class _Similar:
+    """The messages of Events that are otherwise equal, and the time of the last one."""
+
+    messages: set[str]
+    at: float
 
 
 @dataclass(slots=True)
@@ -72,18 +84,24 @@ class Recorder:
         self._log = log
         self._sent: OrderedDict[tuple[str, ...], _Occurrences] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._similar: OrderedDict[tuple[str, ...], _Similar] = OrderedDict()
         self._pending: deque[tuple[tuple[str, ...], Event]] = deque(maxlen=_PENDING)
         self._wake = asyncio.Event()
         self._stamp = 0
 
-    def event(self, about: Object | ObjectReference, type: EventKind, reason: str, message: str) -> None:
-        """Records one occurrence about an object, or about the part of it that a reference names."""
+    def event(
+        self, about: Object | ObjectReference, type: EventKind, reason: str, message: str, *, component: str = ""
+    ) -> None:
+        """Records one occurrence about an object, or about the part of it that a reference names. `component`: the
+        source, if it is another than that of the recorder."""
         ref = about if isinstance(about, ObjectReference) else reference_to(about)
         subject = f"{ref.kind} {ref.namespace}/{ref.name} {ref.uid}"
         if not self._allowed(subject):
             return
-        key = (subject, ref.fieldPath, type, reason, message)
-        self._pending.append((key, self._build(ref, type, reason, message)))
+        kind = (component or self._component, subject, type, reason)
+        is_combined = self._is_one_of_many(kind, message)
+        event = self._build(ref, type, reason, f"{_COMBINED}{message}" if is_combined else message, component)
+        self._pending.append((kind if is_combined else (*kind, ref.fieldPath, message), event))
         self._wake.set()
 
     async def run(self) -> None:
@@ -139,7 +157,8 @@ class Recorder:
         if len(self._sent) > _KNOWN:
             self._sent.popitem(last=False)
 
-    def _build(self, ref: ObjectReference, type: EventKind, reason: str, message: str) -> Event:
+    def _build(self, ref: ObjectReference, type: EventKind, reason: str, message: str, component: str) -> Event:
+        component = component or self._component
         now = self._clock.now()
         at = render_time(now)
         self._stamp = max(self._stamp + 1, int(now * 1_000_000_000))
@@ -149,13 +168,30 @@ class Recorder:
             reason=reason,
             message=message[:1024],
             type=type,
-            source=EventSource(component=self._component, host=self._host),
+            source=EventSource(component=component, host=self._host),
             firstTimestamp=at,
             lastTimestamp=at,
             count=1,
-            reportingComponent=self._component,
+            reportingComponent=component,
             reportingInstance=self._host,
         )
+
+    def _is_one_of_many(self, kind: tuple[str, ...], message: str) -> bool:
+        """Notes the message. Returns whether so many others were recorded lately that they share one Event."""
+        now = self._clock.monotonic()
+        similar = self._similar.pop(kind, None)
+        if similar is None or now - similar.at > _DISTINCT_S:
+            similar = _Similar(set(), now)
+        self._similar[kind] = similar
+        if len(self._similar) > _KNOWN:
+            self._similar.popitem(last=False)
+        similar.at = now
+        if message in similar.messages:
+            return False
+        if len(similar.messages) == _DISTINCT:
+            return True
+        similar.messages.add(message)
+        return False
 
     def _allowed(self, subject: str) -> bool:
         now = self._clock.monotonic()

@@ -21,6 +21,8 @@ class EventRecord:
     reason: str
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+    component: str = ""
+    """The component that the Event names as its source, if it is not that of the applier."""
 
 
 @dataclass(frozen=True, slots=True)

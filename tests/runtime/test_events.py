@@ -51,7 +51,40 @@ def test_the_same_happening_counts_up_one_event() -> None:
 def test_one_object_cannot_flood_the_store() -> None:
     async def story() -> None:
         client = await recorded(*((pod(), f"message {i}") for i in range(100)))
-        assert len((await client.list(EVENT)).items) == 25
+        events = (await client.list(EVENT)).items
+        assert sum(e.count for e in events) == 25
+
+    run_jumping(story())
+
+
+def test_from_the_tenth_message_on_similar_events_share_one_with_the_latest_message() -> None:
+    async def story() -> None:
+        client = await recorded(*((pod(), f"message {i}") for i in range(12)), (pod(), "message 3"), (pod("db"), "x"))
+        counts = {(e.involvedObject.name, e.message): e.count for e in (await client.list(EVENT)).items}
+        assert counts == {
+            **{("web", f"message {i}"): 1 for i in range(9)},
+            ("web", "message 3"): 2,
+            ("web", "(combined from similar events): message 11"): 3,
+            ("db", "x"): 1,
+        }
+
+    run_jumping(story())
+
+
+def test_an_event_may_name_another_component_than_the_recorders() -> None:
+    async def story() -> None:
+        clock = FakeClock()
+        client = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
+        recorder = Recorder(client, component="node-controller", clock=clock)
+        async with Nursery() as nursery:
+            nursery.spawn(recorder.run())
+            for component in ("taint-eviction-controller", ""):
+                recorder.event(pod(), "Normal", "Evicted", "x", component=component)
+            await asyncio.sleep(1)
+        events = (await client.list(EVENT)).items
+        expected = ["node-controller", "taint-eviction-controller"]
+        assert sorted(e.source.component for e in events) == expected
+        assert sorted(e.reportingComponent for e in events) == expected
 
     run_jumping(story())
 

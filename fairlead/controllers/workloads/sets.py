@@ -41,10 +41,10 @@ class _Caches(Generic[T]):
 class Sets(ABC, Generic[T]):
     """The controller of one kind. A subclass decides in `plan`."""
 
-    def __init__(self, context: Context, kind: Kind[T], component: str) -> None:
+    def __init__(self, context: Context, kind: Kind[T], component: str, *, account: str = "") -> None:
         self.context = context
         self._kind = kind
-        self._applier = context.applier(component)
+        self._applier = context.applier(component, account=account)
         self._caches: _Caches[T] | None = None
         self.controller = Controller(kind.singular, context.queue(), self._sync, workers=8)
         context.scheme.on_use(self._on_use)

@@ -34,6 +34,8 @@ _OURS = frozenset({UNREACHABLE, NOT_READY, UNSCHEDULABLE, *_PRESSURE.values()})
 _WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
+_EVICTION = "taint-eviction-controller"
+"""The source of the Events about evictions, as upstream names it."""
 _SKEW_S = 1.0
 """A time further in the future than this comes from a clock that was set back since."""
 
@@ -181,9 +183,12 @@ def _mark(pod: Pod, now: Instant) -> Update:
 
 
 def _cancelled(pod: Pod) -> EventRecord:
-    return EventRecord(pod, "TaintManagerEviction", f"Cancelling deletion of Pod {key_of(pod.metadata)}")
+    return _eviction_event(pod, f"Cancelling deletion of Pod {key_of(pod.metadata)}")
 
 
 def _evict(pod: Pod) -> Delete:
-    name = key_of(pod.metadata)
-    return Delete(POD, pod, done=EventRecord(pod, "TaintManagerEviction", f"Marking for deletion Pod {name}"))
+    return Delete(POD, pod, done=_eviction_event(pod, f"Marking for deletion Pod {key_of(pod.metadata)}"))
+
+
+def _eviction_event(pod: Pod, message: str) -> EventRecord:
+    return EventRecord(pod, "TaintManagerEviction", message, component=_EVICTION)

@@ -30,7 +30,7 @@ class _DaemonSets(Sets["DaemonSet"]):
         self._nodes = context.informers.of(NODE)
         self._failures: dict[str, dict[tuple[int, str], tuple[Instant, float]]] = {}
         """The last deletion of a failed pod and the wait after it, by set, and in it by generation and node."""
-        super().__init__(context, DAEMON_SET, "daemon-set-controller")
+        super().__init__(context, DAEMON_SET, "daemonset-controller", account="daemon-set-controller")
 
     def followed(self) -> None:
         self._nodes.add_handler(self._on_node)

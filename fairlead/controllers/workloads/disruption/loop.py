@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget
     from fairlead.controllers.workloads.disruption.scales import Scales
 
-_NAME = "disruption-controller"
+_ACCOUNT = "disruption-controller"
 
 
 def controller(context: Context) -> Controller:
@@ -37,13 +37,13 @@ class _Caches:
         self.pods = context.informers.of(POD)
         self.budgets_in_namespace = Index(self.budgets, by_namespace)
         self.pods_in_namespace = Index(self.pods, by_namespace)
-        self.scales: Scales = Scales(context, context.client_of(_NAME))
+        self.scales: Scales = Scales(context, context.client_of(_ACCOUNT))
 
 
 class _Budgets:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._applier = context.applier(_NAME)
+        self._applier = context.applier("controllermanager", account=_ACCOUNT)
         self._caches: _Caches | None = None
         self.controller = Controller("disruption", context.queue(), self._sync, workers=2)
         context.scheme.on_use(self._on_use)
