@@ -13,7 +13,7 @@ from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.apply import Applier
 from fairlead.runtime.plan import Plan
-from fairlead.runtime.queue import WorkQueue
+from fairlead.runtime.queue import QUICKLY_S, WorkQueue
 
 Reconcile = Callable[[str], Plan | None]
 """Reads the caches for a key and decides; returns None if the object is not there."""
@@ -34,6 +34,8 @@ class Controller:
     queue: WorkQueue
     sync: Sync
     workers: int = 4
+    refused_wait_s: float = QUICKLY_S
+    """The first wait after a refused request; it grows with each further refusal. Conflicts do not wait so long."""
 
 
 def planned(reconcile: Reconcile, applier: Applier) -> Sync:
@@ -69,9 +71,11 @@ async def _work(controller: Controller, log: Log) -> None:
         except ConnectionError:
             queue.retry(key)
         except StatusError as error:
-            if error.code not in (404, 409):
+            if error.code in (404, 409):
+                queue.retry(key)
+            else:
                 log.warn("request refused", key=key, error=error)
-            queue.retry(key)
+                queue.retry(key, base_s=controller.refused_wait_s)
         except Exception as error:  # noqa: BLE001 -- the one reconcile loop: see above
             log.error("reconcile failed", key=key, error=repr(error))
             queue.retry(key)

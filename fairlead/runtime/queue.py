@@ -9,7 +9,8 @@ from collections import deque
 
 from fairlead.runtime.backoff import Backoff
 
-_BASE_S = 0.01
+QUICKLY_S = 0.01
+"""The first wait of a back-off."""
 _CAP_S = 30.0
 
 
@@ -50,11 +51,11 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = loop.call_at(at, self._due, key)
 
-    def retry(self, key: str) -> None:
-        """Adds the key after its back-off, which grows with each call until `forget`."""
+    def retry(self, key: str, *, base_s: float = QUICKLY_S) -> None:
+        """Adds the key after its back-off, which grows with each call until `forget`. `base_s`: the first wait."""
         backoff = self._backoffs.get(key)
         if backoff is None:
-            backoff = self._backoffs[key] = Backoff(base_s=_BASE_S, cap_s=_CAP_S, rng=self._rng)
+            backoff = self._backoffs[key] = Backoff(base_s=base_s, cap_s=_CAP_S, rng=self._rng)
         self.add_after(key, backoff.next())
 
     def forget(self, key: str) -> None:

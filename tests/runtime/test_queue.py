@@ -68,6 +68,16 @@ def test_retries_wait_longer_each_time_until_forgotten() -> None:
     assert waits[5] <= 0.01
 
 
+def test_the_first_wait_of_a_back_off_can_be_longer() -> None:
+    async def story() -> None:
+        q, loop = queue(), asyncio.get_running_loop()
+        q.retry("a", base_s=4.0)
+        await q.get()
+        assert 2.0 <= loop.time() <= 4.0
+
+    run_jumping(story())
+
+
 def test_a_cancelled_taker_loses_no_key() -> None:
     async def story() -> None:
         q = queue()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _BATCH_S = 0.1
 """Delay after a change of a pod: the changes of many pods lead to one reconcile."""
+_REFUSED_WAIT_S = 1.0
+"""The first wait after a refused creation of a pod, such as for lack of quota (upstream: DefaultJobApiBackOff)."""
 _TRACKING = "batch.kubernetes.io/job-tracking"
 _POD = "pod|"
 
@@ -44,7 +46,9 @@ class _Jobs:
         self._jobs_in_namespace: Index[Job] | None = None
         self._outcomes: dict[str, dict[str, Outcome]] = {}
         """The ends of pods by the uids of Job and pod; also of pods that exist no longer."""
-        self.controller = Controller("job", context.queue(), self._sync, workers=8)
+        self.controller = Controller(
+            "job", context.queue(), self._sync, workers=8, refused_wait_s=_REFUSED_WAIT_S
+        )
         self._pods.add_handler(self._on_pod)
         context.scheme.on_use(self._on_use)
 
