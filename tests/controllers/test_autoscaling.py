@@ -418,6 +418,19 @@ def test_an_autoscaler_says_why_it_cannot_scale() -> None:
     run_story_with(MetricsWorld, story)
 
 
+def test_a_workload_is_found_by_any_version_of_its_group_and_not_by_an_unknown_kind() -> None:
+    async def story(world: MetricsWorld) -> None:
+        await with_deployment(world, replicas=12)
+        target = {"apiVersion": "apps/v1beta1", "kind": "Deployment", "name": "web"}
+        await world.client.create(HORIZONTAL_POD_AUTOSCALER, autoscaler(target=target))
+        await world.client.create(HORIZONTAL_POD_AUTOSCALER, autoscaler("none", target={**target, "kind": "None"}))
+        await asyncio.sleep(20)
+        assert await replicas_of(world) == 10
+        assert await events(world, "FailedGetScale") == ['no matches for kind "None" in group "apps"']
+
+    run_story_with(MetricsWorld, story)
+
+
 def test_custom_and_external_metrics_scale_and_the_greatest_proposal_wins() -> None:
     async def story(world: MetricsWorld) -> None:
         await with_deployment(world)

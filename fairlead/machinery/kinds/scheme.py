@@ -88,6 +88,10 @@ class Scheme:
     def by_gvk(self, group: str, version: str, kind: str) -> Kind[Any] | None:
         return self._by_gvk.get((group, version, kind))
 
+    def by_group_kind(self, group: str, kind: str) -> Kind[Any] | None:
+        """Returns the kind in one of the versions in which it is served."""
+        return next((k for k in self if (k.group, k.kind) == (group, kind)), None)
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tells the subscriber of all later changes. Returns a function that ends the subscription."""
         self._subscribers[subscriber] = None

@@ -126,10 +126,10 @@ class _Autoscalers:
         """Returns the scale of the workload and its path. Raises StatusError."""
         target = hpa.spec.scaleTargetRef
         group, _, version = target.apiVersion.rpartition("/")
-        kind = self._context.scheme.by_gvk(group, version, target.kind)
+        scheme = self._context.scheme
+        kind = scheme.by_gvk(group, version, target.kind) or scheme.by_group_kind(group, target.kind)
         if kind is None:
-            where = f'version "{target.apiVersion}"'
-            raise StatusError(404, "NotFound", f'no matches for kind "{target.kind}" in {where}')
+            raise StatusError(404, "NotFound", f'no matches for kind "{target.kind}" in group "{group}"')
         path = kind.path(hpa.metadata.namespace, target.name, "scale")
         return path, _decode(await caches.client.raw("GET", path))
 
