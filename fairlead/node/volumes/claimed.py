@@ -24,7 +24,7 @@ from fairlead.node.volumes.plugins.hostpath import HOST_PATH_VOLUME
 from fairlead.node.volumes.plugins.persistent import DIRECTORY_VOLUME, LOCAL_VOLUME
 from fairlead.runtime.client import Client
 from fairlead.storage.podclaims import PodClaim, claims_of, is_for_pod
-from fairlead.storage.wellknown import PROVISIONED_BY, PROVISIONER
+from fairlead.storage.wellknown import BIND_COMPLETED, PROVISIONED_BY, PROVISIONER
 
 _ALONE = "ReadWriteOncePod"
 _IN_USE = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
@@ -97,11 +97,18 @@ async def _claim(client: Client, pod: Pod, found: PodClaim) -> PersistentVolumeC
         raise VolumeProblem(f"PVC was not created for pod {pod.metadata.name} (pod is not owner)")
     if claim.metadata.deletionTimestamp and "kubernetes.io/pvc-protection" not in claim.metadata.finalizers:
         raise VolumeProblem("PVC is being deleted")
-    if claim.status.phase != "Bound":
+    if not _is_bound(claim):
         raise VolumeProblem("PVC is not bound")
     if not claim.spec.volumeName:
         raise VolumeProblem("PVC has empty pvc.Spec.VolumeName")
     return claim
+
+
+def _is_bound(claim: PersistentVolumeClaim) -> bool:
+    """Returns whether the binding is complete. The annotation, which the scheduler obeys, comes a moment before the
+    phase."""
+    is_complete = bool(claim.spec.volumeName) and BIND_COMPLETED in claim.metadata.annotations
+    return claim.status.phase == "Bound" or (is_complete and claim.status.phase != "Lost")
 
 
 async def _volume(client: Client, claim: PersistentVolumeClaim) -> PersistentVolume:

@@ -243,6 +243,20 @@ def test_a_claim_that_is_not_bound_keeps_its_pod_waiting(tmp_path: Path) -> None
     asyncio.run(story())
 
 
+def test_a_claim_whose_binding_is_complete_is_mounted_before_its_phase_is_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        node = Node(tmp_path)
+        claim = await node.add_claim(phase="Pending")
+        claim.metadata.annotations["pv.kubernetes.io/bind-completed"] = "yes"
+        claim = await node.client.update(PERSISTENT_VOLUME_CLAIM, claim)
+        assert "failed to fetch PV pv" in await node.problem(pod_with(claimed()))
+        claim.status.phase = "Lost"
+        await node.client.update(PERSISTENT_VOLUME_CLAIM, claim, subresource="status")
+        assert (await node.problem(pod_with(claimed()))).endswith("PVC is not bound")
+
+    asyncio.run(story())
+
+
 def test_a_directory_is_not_mapped_as_a_device(tmp_path: Path) -> None:
     async def story() -> None:
         node = Node(tmp_path)
