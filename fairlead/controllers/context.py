@@ -22,7 +22,7 @@ from fairlead.runtime.queue import WorkQueue
 class Settings:
     """Times, by default those of upstream's controller manager."""
 
-    node_grace_s: float = 40.0
+    node_grace_s: float = 50.0
     """Age in seconds of a node's lease from which the node is Unknown."""
     absent_node_grace_s: float = 40.0
     """Seconds after which the pods of a deleted node are deleted."""

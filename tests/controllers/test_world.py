@@ -24,7 +24,8 @@ from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.api.kinds import KINDS
-from fairlead.api.meta.types import ObjectMeta
+from fairlead.api.meta.types import ObjectMeta, OwnerReference
+from fairlead.api.rbac.clusterrole.kind import CLUSTER_ROLE, ClusterRole
 from fairlead.base.instant import render_time
 from fairlead.base.keys import key_of
 from fairlead.machinery.values.status import StatusError
@@ -131,6 +132,7 @@ def test_a_rolling_update_keeps_the_bounds_and_undo_brings_the_old_set_back() ->
             await world.sets(), key=lambda rs: rs.metadata.annotations["deployment.kubernetes.io/revision"]
         )
         assert (first.spec.replicas, second.spec.replicas) == (0, 10)
+        assert (await world.deployment()).metadata.generation == 2, "the controller's annotation is no change of it"
         assert (await world.deployment()).metadata.annotations["deployment.kubernetes.io/revision"] == "2"
         await set_image(world, "nginx:1.14")
         await asyncio.sleep(5)
@@ -303,6 +305,30 @@ def test_a_circle_of_owners_goes_when_one_of_them_is_deleted_in_the_foreground()
             await asyncio.sleep(2)
             left = {c.metadata.name for c in (await world.client.list(CONFIG_MAP, "default")).items}
             assert left & set(names) == set()
+
+    in_world(story)
+
+
+def test_only_an_owner_of_the_same_namespace_takes_its_dependents_along() -> None:
+    async def story(world: World) -> None:
+        owner = await world.client.create(CONFIG_MAP, ConfigMap(metadata=ObjectMeta(name="o", namespace="default")))
+        ref = OwnerReference(apiVersion="v1", kind="ConfigMap", name="o", uid=owner.metadata.uid)
+        await add_namespace(world.client, "other")
+
+        async def names() -> set[str]:
+            return {cm.metadata.name for cm in (await world.client.list(CONFIG_MAP)).items} & {"o", "own", "misled"}
+
+        for name, namespace in (("own", "default"), ("misled", "other")):
+            meta = ObjectMeta(name=name, namespace=namespace, ownerReferences=[ref])
+            await world.client.create(CONFIG_MAP, ConfigMap(metadata=meta))
+        await world.client.create(CLUSTER_ROLE, ClusterRole(metadata=ObjectMeta(name="r", ownerReferences=[ref])))
+        await asyncio.sleep(5)
+        assert await names() == {"o", "own"}, "in its namespace, the owner of misled does not exist"
+        assert len(await events(world, "OwnerRefInvalidNamespace")) == 2
+        await world.client.delete(CONFIG_MAP, "o", "default", propagation="Foreground")
+        await asyncio.sleep(5)
+        assert await names() == set()
+        assert (await world.client.get(CLUSTER_ROLE, "r", "")).metadata.name == "r", "its reference cannot be resolved"
 
     in_world(story)
 
