@@ -46,9 +46,7 @@ class _Jobs:
         self._jobs_in_namespace: Index[Job] | None = None
         self._outcomes: dict[str, dict[str, Outcome]] = {}
         """The ends of pods by the uids of Job and pod; also of pods that exist no longer."""
-        self.controller = Controller(
-            "job", context.queue(), self._sync, workers=8, refused_wait_s=_REFUSED_WAIT_S
-        )
+        self.controller = Controller("job", context.queue(), self._sync, workers=8, refused_wait_s=_REFUSED_WAIT_S)
         self._pods.add_handler(self._on_pod)
         context.scheme.on_use(self._on_use)
 
