@@ -27,7 +27,8 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.planning.proxierconfig import cluster_proxier
-from fairlead.proxy.settings.config import Mode, ProxyConfig
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.settings.modes import Mode
 from fairlead.proxy.sync.activebackend import Makers, ProxyContext
 from fairlead.proxy.sync.loop import Proxy
 from fairlead.proxy.sync.modes import route_localnet

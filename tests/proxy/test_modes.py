@@ -25,7 +25,8 @@ from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.run import NftKernel
 from fairlead.proxy.iptables.rules import chain_name
 from fairlead.proxy.planning.backend import Source
-from fairlead.proxy.settings.config import MODES, ProxyConfig
+from fairlead.proxy.settings.config import ProxyConfig
+from fairlead.proxy.settings.modes import MODES
 from fairlead.proxy.sync.activebackend import ProxyContext
 from fairlead.proxy.sync.loop import Proxy
 from fairlead.proxy.sync.modes import cluster_pods, kernel_modes

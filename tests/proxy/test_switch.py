@@ -22,7 +22,8 @@ from fairlead.proxy.nftables.rules import TABLE
 from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from fairlead.proxy.server.serving import Bindings, ProxyServer, follow_config
 from fairlead.proxy.settings import addon
-from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, Mode, ProxyConfig, parse_config
+from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, SYNC_PERIOD_S, ProxyConfig, parse_config
+from fairlead.proxy.settings.modes import Mode
 from fairlead.proxy.sync.activebackend import ProxyContext
 from fairlead.proxy.sync.loop import Proxy
 from fairlead.proxy.sync.modes import nftables_only

@@ -21,13 +21,14 @@ from fairlead.cmd.cluster.stateversion import NewerState, stamp, upgrade
 from fairlead.cmd.cluster.storeconfig import SQLITE, EtcdFiles, parse_store
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.net.model import SERVICE_CIDR
+from fairlead.proxy.settings.modes import Mode
 
 if TYPE_CHECKING:
     from fairlead.loadbalancer.pool import Pool
     from fairlead.net.model import ClusterNetwork
     from fairlead.store.etcd.address import EtcdAddress
 
-ProxyMode = Literal["", "nftables", "iptables"]
+ProxyMode = Literal["", Mode]
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 DEFAULT_API_PORT = 6443
 FIRST_FREE_PORT = 1024

@@ -19,6 +19,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.wiring import proxyalone
 from fairlead.cmd.wiring.access import Access, in_pod, read_kubeconfig
 from fairlead.proxy.settings.config import BadProxyConfig, ProxyConfig, parse_config
+from fairlead.proxy.settings.modes import MODES
 
 
 class Flag(NamedTuple):
@@ -159,7 +160,7 @@ def _document(args: argparse.Namespace) -> dict[str, Any]:
     if args.nodeport_addresses:
         tree["nodePortAddresses"] = args.nodeport_addresses.split(",")
     if args.masquerade_all:
-        for mode in ("nftables", "iptables"):
+        for mode in MODES:
             _put(tree, f"{mode}.masqueradeAll", True)
     if args.iptables_localhost_nodeports is not None:
         _put(tree, "iptables.localhostNodePorts", args.iptables_localhost_nodeports)

@@ -13,6 +13,7 @@ from fairlead.cmd.cluster.flags import add_kubeconfig_flag
 from fairlead.cmd.cluster.merging import FlagValues
 from fairlead.cmd.cluster.ranges import parse_cidrs
 from fairlead.cmd.process.starting import Life, start_cluster
+from fairlead.proxy.settings.modes import MODES
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +121,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--proxy-mode",
-        choices=["nftables", "iptables"],
+        choices=MODES,
         help="rules that implement Services (default: as set in ConfigMap kube-system/kube-proxy, initially nftables)",
     )
 

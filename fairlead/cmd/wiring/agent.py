@@ -187,8 +187,9 @@ def _proxies(
     from fairlead.proxy.planning.nodes import node_views
     from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
     from fairlead.proxy.server.serving import ProxyServer, bindings_of, follow_config, follow_zone
-    from fairlead.proxy.settings.config import DEFAULT_MODE, ProxyConfig
+    from fairlead.proxy.settings.config import ProxyConfig
     from fairlead.proxy.settings.following import RangeFollower
+    from fairlead.proxy.settings.modes import DEFAULT_MODE
     from fairlead.proxy.sync.activebackend import ProxyContext
     from fairlead.proxy.sync.loop import Proxy
     from fairlead.proxy.sync.modes import cluster_pods, kernel_modes, route_localnet

@@ -27,7 +27,8 @@ from fairlead.proxy.inspection.wayout import WayOut
 from fairlead.proxy.inspection.world import NodeRules, World
 from fairlead.proxy.planning.nodes import node_views
 from fairlead.proxy.planning.proxierconfig import cluster_proxier, with_ranges
-from fairlead.proxy.settings.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
+from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, BadProxyConfig, ProxyConfig, parse_config
+from fairlead.proxy.settings.modes import DEFAULT_MODE
 from fairlead.proxy.sync.modes import cluster_pods
 from fairlead.proxy.sync.setup import set_up
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, ZONE_LABEL

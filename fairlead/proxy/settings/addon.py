@@ -12,7 +12,8 @@ from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.log import Log
 from fairlead.machinery.values.status import StatusError
-from fairlead.proxy.settings.config import DEFAULT_MODE, KEY, NAME, NAMESPACE, Mode, default_text, with_mode
+from fairlead.proxy.settings.config import KEY, NAME, NAMESPACE, default_text, with_mode
+from fairlead.proxy.settings.modes import DEFAULT_MODE, Mode
 from fairlead.runtime.client import Client
 
 ASKED = "fairlead.dev/proxy-mode-asked-by"

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from fairlead.base.codec import CodecError, Fault
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.settings import read_settings
 from fairlead.proxy.settings.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
+from fairlead.proxy.settings.modes import DEFAULT_MODE, MODES, Mode
 
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"
 
-Mode = Literal["nftables", "iptables"]
-MODES: tuple[Mode, ...] = ("nftables", "iptables")
-DEFAULT_MODE: Mode = "nftables"
 SYNC_PERIOD_S = 30.0
 _MARK_BIT = 14
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from fairlead.base.codec import Text
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import port_number
+from fairlead.proxy.settings.modes import Mode
 
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 HEALTHZ, METRICS = ("0.0.0.0", 10256), ("127.0.0.1", 10249)
@@ -133,7 +134,7 @@ class Document:
 
     apiVersion: Annotated[str, Text(_exactly(API_VERSION))] = API_VERSION
     kind: Annotated[str, Text(_exactly(KIND))] = KIND
-    mode: Literal["", "nftables", "iptables"] = ""
+    mode: Literal["", Mode] = ""
     nftables: Rules = Rules()
     iptables: IptablesRules = IptablesRules()
     nodePortAddresses: tuple[Annotated[str, Text(_node_ports)], ...] = ()
