@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from fairlead.base.texts import catalogue
+from fairlead.explain.checks import CHECKS
 from fairlead.explain.report import render
 from fairlead.runtime.fake import run_jumping
 from tests.explain.english import english_in
 from tests.explain.world import explain, read
 
+ROOT = Path(__file__).parents[2]
 KOREAN = catalogue("fairlead.explain", "ko")
 SETUPS = sorted((Path(__file__).parent / "setups").glob("*.yaml"))
 
@@ -43,3 +45,8 @@ def test_the_verdict_on_a_broken_set_up_is_its_true_cause(path: Path) -> None:
 
 def test_there_are_at_least_twenty_set_ups_of_all_stages() -> None:
     assert len(SETUPS) >= 20
+
+
+def test_the_page_has_a_row_for_every_check_of_a_service() -> None:
+    page = (ROOT / "docs" / "why.md").read_text(encoding="utf-8")
+    assert [check.name for check in CHECKS if f"| `{check.name}` |" not in page] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fairlead.api.kinds import built_in
@@ -60,3 +62,10 @@ def test_a_bomb_of_aliases_is_refused_and_not_expanded() -> None:
 
 def test_deep_nesting_is_a_problem_and_not_a_crash() -> None:
     assert [one.rule for one in lint_text("[" * 5000).problems] == ["yaml"]
+
+
+def test_the_page_names_every_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "lint.md").read_text(encoding="utf-8")
+    rules = {rule for story in stories() for _, rule in story.problems}
+    assert len(rules) > 20
+    assert {rule for rule in rules if f"`{rule}`" not in page} == set()
