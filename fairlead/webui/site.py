@@ -165,8 +165,7 @@ class Site:
         )
 
     async def _why(self, visit: Visit) -> web.Response:
-        transport = visit.backend.transport(visit.user)
-        return _json(await why(transport, visit.request.query, self._read_sockets))
+        return _json(await why(visit.backend, visit.user, visit.request.query, self._read_sockets))
 
     async def _trace(self, visit: Visit) -> web.Response:
         return _json(await self._packets.trace(visit.backend, visit.user, visit.request.query))

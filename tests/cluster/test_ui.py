@@ -89,6 +89,13 @@ def test_the_page_knows_the_kernel_and_the_processes_of_the_cluster(who: str) ->
             until("a Service that works", works)
             steps = client.ask("GET", "/ui/why?namespace=default&name=web")[1]["checks"]
             assert next(step for step in steps if step["check"] == "listening")["status"] == "ok"
+            steps = client.ask("GET", "/ui/why?namespace=default&name=web&from=pod/web-1")[1]["checks"]
+            connection = next(step for step in steps if step["check"] == "connection")
+            assert (connection["status"], connection["lookedAt"].split(" to ")[0]) == (
+                "ok",
+                "a connection from pod/web-1",
+            )
+            assert client.ask("GET", "/ui/why?namespace=default&name=web-1&kind=pod")[1]["verdict"] == "ok"
             way = "/ui/trace?namespace=default&from=node/node1&to=svc/web:80"
             until("rules as planned", lambda: client.ask("GET", way)[1].get("agrees"))
             assert [end["pod"] for end in client.ask("GET", way)[1]["kernel"]] == ["default/web-1"]

@@ -203,6 +203,25 @@ def test_a_services_page_says_why_it_does_not_work(stage: Stage) -> None:
     assert page.get_by_role("link", name=stage.url()).count() == 1
 
 
+def test_connections_are_tried_from_a_pod_that_the_user_chooses(stage: Stage) -> None:
+    page = stage.tab.show("service/default/web")
+    why = page.get_by_role("region", name="Why")
+    chosen = f"pod/{stage.pod()}"
+    why.get_by_role("combobox").select_option(chosen)
+    why.get_by_role("button", name="Check again").click()
+    why.get_by_text(f"a connection from {chosen} to").wait_for()
+    assert violations(page) == []
+
+
+def test_pods_and_workloads_say_why_they_do_not_work(stage: Stage) -> None:
+    page = stage.tab.show(f"pod/default/{stage.pod()}")
+    page.get_by_text(f"pod/{stage.pod()} in namespace default works").wait_for()
+    page = stage.tab.show("workloads")
+    page.get_by_role("link", name="web", exact=True).click()
+    page.get_by_text("deploy/web in namespace default works").wait_for()
+    assert violations(page) == []
+
+
 def test_a_packets_way_is_drawn_over_the_kernels_rules(stage: Stage) -> None:
     page = stage.tab.show("service/default/web")
     trace = page.get_by_role("region", name="Trace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -222,6 +222,68 @@ async def test_why_is_answered_with_the_rights_of_the_user(at: Served) -> None:
     assert (status, msgspec.json.decode(body)["verdict"]) == (200, "fault")
     assert (await at.ask("GET", path, login=at.login(BOB)))[0] == 403
     assert (await at.ask("GET", "/ui/why?name=web", login=at.login()))[0] == 400
+
+
+@story
+async def test_why_explains_pods_workloads_and_ingresses(at: Served) -> None:
+    pod = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}
+    await at.api.ok("POST", "/api/v1/namespaces/default/pods", pod)
+    for kind, name, cause in (
+        ("pod", "web", "Pod web is not scheduled: no node has been chosen yet"),
+        ("deploy", "web", 'namespace default has no deploy "web"'),
+        ("job", "web", 'namespace default has no job "web"'),
+        ("ingress", "web", 'namespace default has no ingress "web"'),
+    ):
+        path = f"/ui/why?namespace=default&kind={kind}&name={name}"
+        status, body, _ = await at.ask("GET", path, login=at.login())
+        assert (status, msgspec.json.decode(body)["cause"]) == (200, cause)
+    assert (await at.ask("GET", "/ui/why?namespace=default&kind=node&name=a", login=at.login()))[0] == 400
+
+
+async def add_client(at: Served, rights: Sequence[Mapping[str, Sequence[str]]]) -> None:
+    """Adds a Service, a Pod on a node, and rights of Bob."""
+    spec = {"clusterIP": "10.96.0.9", "ports": [{"port": 80}], "selector": {"app": "web"}}
+    await at.api.ok("POST", SERVICES, {"metadata": {"name": "web"}, "spec": spec})
+    pod = {
+        "metadata": {"name": "client"},
+        "spec": {"nodeName": "node1", "containers": [{"name": "a", "image": "nginx"}]},
+    }
+    await at.api.ok("POST", "/api/v1/nodes", {"metadata": {"name": "node1"}})
+    await at.api.ok("POST", "/api/v1/namespaces/default/pods", pod)
+    role = {"metadata": {"name": "bob"}, "rules": rights}
+    await at.api.ok("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", role)
+    binding = {
+        "metadata": {"name": "bob"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "bob"},
+        "subjects": [{"kind": "User", "name": BOB.name, "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    await at.api.ok("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
+
+
+READ = {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["list", "get"]}
+EXEC = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}
+FROM = "/ui/why?namespace=default&name=web&from=pod/client"
+
+
+@story
+async def test_connections_are_tried_from_a_pod_by_the_users_that_may_run_commands_there(at: Served) -> None:
+    await add_client(at, [READ, EXEC])
+    outcome = [{"address": "10.96.0.9", "port": 80, "outcome": "refused", "detail": ""}]
+    at.pages.nodes["node1/try/default/client?to=10.96.0.9,80"] = msgspec.json.encode(outcome)
+    for user in (ADMIN, BOB):
+        status, body, _ = await at.ask("GET", FROM, login=at.login(user))
+        found = {one["check"]: one for one in msgspec.json.decode(body)["checks"]}
+        assert status == 200
+        assert found["connection"]["cause"] == "a connection from pod/client to 10.96.0.9 port 80 was refused"
+    assert (await at.ask("GET", FROM.replace("client", "ghost"), login=at.login()))[0] == 400
+
+
+@story
+async def test_a_user_that_may_only_read_tries_no_connection(at: Served) -> None:
+    await add_client(at, [READ])
+    assert (await at.ask("GET", FROM.partition("&from")[0], login=at.login(BOB)))[0] == 200
+    status, body, _ = await at.ask("GET", FROM, login=at.login(BOB))
+    assert (status, "create pods/exec" in msgspec.json.decode(body)["message"]) == (403, True)
 
 
 async def add_service(at: Served) -> None:

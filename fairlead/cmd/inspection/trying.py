@@ -23,19 +23,17 @@ from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.nodes.innodes import in_namespaces
 from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.cmd.wiring.podsockets import process_at
+from fairlead.explain.dialling import by_hand_dials, dials_to
 from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 from fairlead.explain.resolver import parse
 from fairlead.explain.tried import Dial, Lookup, Tried
 from fairlead.explain.words import Message
-from fairlead.service.decisions import port_id
 
 if TYPE_CHECKING:
     from fairlead.explain.snapshot import Snapshot
 
 DIAL_S, ASK_S = 2.0, 1.0
 _TRIES = 2
-_MOST_DIALS = 8
-_MOST_ENDPOINTS = 64
 _CLOCK = RealClock()
 _SENDER = "sender"
 Tree = Any
@@ -72,7 +70,7 @@ def find_place(text: str, run: Run, pods: Sequence[Any]) -> Place:
 
 def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, domain: str) -> Tried:
     """Returns the observations. Raises CommandError if the cluster's namespaces cannot be entered."""
-    dials = _dials(s, place)
+    dials = dials_to(s) if place.pid else list(_on_host(s.host_urls))
     if not place.pid:
         return Tried(place.label, tuple(_dial(*one) for one in dials))
     name = f"{s.name}.{s.namespace}.svc.{domain}"
@@ -100,26 +98,6 @@ def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, d
     )
 
 
-def _dials(s: Snapshot, place: Place) -> list[tuple[str, str, int]]:
-    """Returns port, address and number of each connection to make."""
-    spec = s.found.spec
-    if spec.type == "ExternalName":
-        return []
-    if not place.pid:
-        return list(_on_host(s.host_urls))
-    ports = [port for port in s.ports if (port.protocol or "TCP") == "TCP"]
-    address = spec.clusterIP if spec.clusterIP != "None" else ""
-    if address:
-        return [(f"{port.port}/TCP", address, port.port) for port in ports][:_MOST_DIALS]
-    ends = [(one.addresses[0], piece) for piece in s.slices for one in piece.endpoints if one in s.serving]
-    return [
-        (f"{port.port or 0}/TCP", end, port.port or 0)
-        for end, piece in ends[:1]
-        for port in piece.ports or []
-        if (port.protocol or "TCP") == "TCP"
-    ][:_MOST_DIALS]
-
-
 def _on_host(urls: Iterable[str]) -> Iterator[tuple[str, str, int]]:
     from urllib.parse import urlsplit
 
@@ -143,19 +121,6 @@ def _dial(port: str, address: str, number: int) -> Dial:
         except OSError as e:
             return Dial(port, address, number, UNREACHABLE, e.strerror or str(e))
     return Dial(port, address, number, ANSWERED)
-
-
-def by_hand_dials(s: Snapshot) -> list[tuple[str, str, int]]:
-    """Returns port, address and number of each endpoint without a Pod that serves a port in question by TCP."""
-    wanted = {port_id(port.name, port.protocol) for port in s.ports}
-    return [
-        (f"{port.port}/TCP", one.addresses[0], port.port)
-        for piece in s.slices
-        for one in piece.endpoints
-        if one.targetRef is None and one in s.serving and one.addresses and piece.addressType != "FQDN"
-        for port in piece.ports or ()
-        if port.port and (port.protocol or "TCP") == "TCP" and port_id(port.name, port.protocol) in wanted
-    ][:_MOST_ENDPOINTS]
 
 
 def dial_all(ends: Sequence[tuple[str, str, int]], timeout_s: float = DIAL_S) -> list[Dial]:

@@ -90,6 +90,7 @@ class KubeletApi:
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
             app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
             app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
+        app.router.add_get("/try/{namespace}/{pod}", self._try)
         runner = web.AppRunner(app, handler_cancellation=True)
         await runner.setup()
         assert runner.server is not None
@@ -215,6 +216,22 @@ class KubeletApi:
             )
         finally:
             session.close()
+
+    async def _try(self, request: web.Request) -> web.Response:
+        """Answers what becomes of connections from the Pod to each `to=ADDRESS,PORT` of the query."""
+        from fairlead.node.streaming.trying import try_all
+
+        worker = self._worker(request)
+        try:
+            netns = await self._zygote.netns(worker.uid)
+        except ZygoteError as error:
+            raise web.HTTPBadRequest(text=f'pod "{worker.uid}" has no network on this node') from error
+        try:
+            return web.json_response(await try_all(netns, request.query.getall("to", [])))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"to: {error}") from error
+        finally:
+            os.close(netns)
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         worker, where = self._worker(request), request.match_info

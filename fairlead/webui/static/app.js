@@ -12,6 +12,7 @@ const VIEWS = {
   workloads: ["Workloads", "workloads"],
   pods: ["Pods", "pods"],
   pod: ["", "pod"],
+  object: ["", "object"],
   nodes: ["Nodes", "nodes"],
   events: ["Events", "events"],
   dns: ["DNS", "dns"],

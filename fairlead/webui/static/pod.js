@@ -5,6 +5,7 @@ import { podState } from "/ui/model.js";
 import { showTerminal } from "/ui/shell.js";
 import { Table } from "/ui/table.js";
 import { age, labels } from "/ui/text.js";
+import { showWhy } from "/ui/why.js";
 
 export function show(root, { scope, rest: [namespace, name] }) {
   const key = `${namespace}/${name}`;
@@ -15,7 +16,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
     h("div", { class: "pair" },
       section("About", about, h("p", {}, h("a", { href: `#/yaml/api/v1/namespaces/${namespace}/pods/${name}` }, "YAML"))),
       section("Events", table.element)),
-    logs.element, terminal.element);
+    showWhy(namespace, name, { kind: "pod" }), logs.element, terminal.element);
 
   const draw = () => {
     const pod = pods.map.get(key);

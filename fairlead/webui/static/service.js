@@ -33,7 +33,7 @@ export function show(root, { scope, rest: [namespace, name] }) {
 
   root.append(h("h2", {}, `Service ${key}`), h("div", { class: "pair" },
     section("About", about, h("p", {}, h("a", { href: yaml }, "YAML"))),
-    showWhy(namespace, name)),
+    showWhy(namespace, name, { scope })),
   section("Endpoints", table.element),
   section("Timeline", h("p", { class: "faint" }, "Last hour. Grey: before the last restart. Amber: not ready. Green: ready. Lines: slices changed while this page is open."), lanes),
   showTrace(scope, namespace, name),

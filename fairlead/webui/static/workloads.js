@@ -1,5 +1,6 @@
 import { h } from "/ui/dom.js";
 import { listing } from "/ui/listing.js";
+import { objectLink } from "/ui/object.js";
 import { age, byKey, nameOf, split } from "/ui/text.js";
 
 // Topic, kind, and the path of the collection's group and version.
@@ -10,9 +11,11 @@ const KINDS = [
   ["replicasets", "ReplicaSet", "apps/v1"],
   ["jobs", "Job", "batch/v1"],
   ["cronjobs", "CronJob", "batch/v1"],
+  ["ingresses", "Ingress", "networking.k8s.io/v1"],
 ];
 
 function state(row) {
+  if (row.kind === "Ingress") return `to ${row.services.join(", ") || "no Service"}`;
   if (row.kind === "CronJob") return row.suspended ? "suspended" : `${row.schedule}, ${row.active} active`;
   const text = `${row.ready} of ${row.desired} ${row.kind === "Job" ? "done" : "ready"}`;
   return h("span", { class: row.ready >= row.desired ? "good" : "warn" }, text);
@@ -26,7 +29,7 @@ export function show(root, { scope, namespace }) {
       {
         title: "Name",
         width: "2fr",
-        cell: (row) => h("a", { href: `#/yaml/apis/${row.path}/namespaces/${split(row.k)[0]}/${row.topic}/${nameOf(row.k)}` }, nameOf(row.k)),
+        cell: (row) => objectLink(row.topic, split(row.k)[0], nameOf(row.k)),
       },
       { title: "Namespace", cell: (row) => split(row.k)[0] },
       { title: "Kind", cell: (row) => row.kind },
