@@ -29,6 +29,8 @@ def trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] |
             return found
     if found := _initializing(s, pod):
         return found
+    if found := _creating(s, pod):
+        return found
     node = next((node for node in s.nodes if node.metadata.name == pod.spec.nodeName), None)
     ready = next((c for c in node.status.conditions if c.type == "Ready"), None) if node else None
     if node is None or (ready is not None and ready.status != "True"):
@@ -75,6 +77,17 @@ def _initializing(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], 
             )
             return cause, (), s.kubectl(f"logs {name} -c {status.name}")
     return None
+
+
+def _creating(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] | None:
+    """Returns the trouble of a Pod whose containers are not made yet, if its last event is a warning."""
+    name = pod.metadata.name
+    last = next(iter(s.events_of("Pod", name)), None)
+    waiting = [status for status in pod.status.containerStatuses if status.state.waiting]
+    if last is None or last.type != "Warning" or not waiting or pod.status.phase != "Pending":
+        return None
+    cause = text("Pod {name} cannot start: {reason}: {message}", name=name, reason=last.reason, message=last.message)
+    return cause, (), s.kubectl(f"describe pod {name}")
 
 
 def _container(s: Snapshot, pod: Pod, status: ContainerStatus) -> tuple[Message, tuple[Message, ...], str] | None:

@@ -59,7 +59,7 @@ async def why(backend: Backend, user: User, query: Mapping[str, str], read_socke
     if further := further_lists(snapshot):
         snapshot = extended(snapshot, await _fetch_all(transport, further))
     is_explained = snapshot.service is not None or snapshot.chosen is not None
-    pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in snapshot.ready_pods if is_explained}
+    pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in snapshot.selected if is_explained}
     sockets = await asyncio.to_thread(read_sockets, pods)
     tried = None
     if snapshot.service is not None and (sender := query.get("from", "")):
@@ -68,8 +68,8 @@ async def why(backend: Backend, user: User, query: Mapping[str, str], read_socke
 
 
 async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str) -> Tried:
-    """Returns what became of connections from a Pod. Raises StatusError, also if the user may not run commands there:
-    a connection from the Pod is no less."""
+    """Returns what became of connections from a Pod. Raises StatusError, also if the user may not run commands there,
+    because a connection from the Pod needs the same right."""
     from fairlead.explain.dialling import by_hand_dials, dials_to
     from fairlead.explain.tried import Dial, Tried
 

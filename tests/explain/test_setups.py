@@ -39,6 +39,7 @@ def test_the_verdict_on_a_broken_set_up_is_its_true_cause(path: Path) -> None:
     assert any("가" <= letter <= "힣" for letter in render(diagnosis, KOREAN).splitlines()[0]), text
     assert diagnosis.status.value == setup.expected.get("status", "fault"), text
     assert setup.expected["cause"] in str(decisive.finding.cause), text
+    assert setup.expected.get("evidence", "") in "; ".join(map(str, decisive.finding.evidence)), text
     assert setup.expected.get("cure", "") in str(decisive.finding.cure), text
     assert list(english_in(diagnosis, answers)) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -41,10 +42,10 @@ def slice_of(address: str, **endpoint: Any) -> Tree:
     }
 
 
-def diagnosed(observed: Observed, service: Tree, *slices: Tree) -> Diagnosis:
+def diagnosed(observed: Observed, service: Tree, *slices: Tree, beside: Sequence[Tree] = ()) -> Diagnosis:
     dns = {"metadata": {"name": "kube-dns", "namespace": "kube-system"}, "spec": {"clusterIP": "10.96.0.10"}}
     trees: dict[str, list[Tree]] = {key: [] for key in lists("web", "default")}
-    trees |= {"services": [service], "slices": [*slices], "dns": [dns], "dns_slices": [slice_of("10.244.1.9")]}
+    trees |= {"services": [service, *beside], "slices": [*slices], "dns": [dns], "dns_slices": [slice_of("10.244.1.9")]}
     listed = {key: msgspec.json.encode({"items": items}) for key, items in trees.items()}
     return diagnose(observed_in(assemble("web", "default", listed), observed))
 
@@ -149,6 +150,36 @@ def test_an_alias_whose_target_does_not_exist_is_a_fault(target: str, rcode: str
     assert found["verdict"] == found["lookup"]
     assert found["egress"][1].startswith(f"Pods cannot reach {target}: the cluster has no way out")
     assert "egress" not in findings(Observed(tried=Tried("node1", lookup=lookup), egress=True), away)
+
+
+@pytest.mark.parametrize(
+    ("target", "beside", "part", "cure"),
+    [
+        ("db.shop.svc.cluster.local", [], '(NXDOMAIN): namespace shop has no Service "db"', "kubectl get svc -n shop"),
+        ("db.shop.svc.cluster.local", [("db", "prod", {})], 'namespace shop has no Service "db"', "-n prod db"),
+        ("db.shop.svc.cluster.local", [("db", "shop", {})], "which does not resolve", "fairlead why svc/db -n shop"),
+        ("db.shop", [("db", "shop", {})], "did you mean db.shop.svc.cluster.local?", "db.shop.svc.cluster.local"),
+        (
+            "a.default.svc.cluster.local",
+            [("a", "default", {"type": "ExternalName", "externalName": "web.default.svc.cluster.local"})],
+            "the aliases web.default -> a.default -> web.default lead in a circle",
+            "kubectl get svc web",
+        ),
+    ],
+)
+def test_an_alias_into_the_cluster_is_compared_with_its_services(
+    target: str, beside: list[tuple[str, str, Tree]], part: str, cure: str
+) -> None:
+    away = service(type="ExternalName", externalName=target, clusterIP="", clusterIPs=[], ports=[])
+    lookup = Lookup(NAME, "10.96.0.10", ANSWERED, "NXDOMAIN", (target,), ())
+    others = [{"metadata": {"name": name, "namespace": space}, "spec": spec} for name, space, spec in beside]
+    found = diagnosed(Observed(tried=Tried("node1", lookup=lookup)), away, beside=others)
+    assert (found.status, part in str(found.decisive.cause), cure in str(found.decisive.cure)) == (
+        Status.FAULT,
+        True,
+        True,
+    ), found.decisive
+    assert list(english_in(found)) == []
 
 
 def test_an_alias_of_an_ipv6_address_alone_resolves() -> None:

@@ -1,7 +1,7 @@
 """A Service explained in a cluster without machines: the API server, all controllers, and kubelets that write status.
 
 A set-up is a file of YAML documents below comments: a sentence, then `key: value` with `check` (the check that must
-decide), `status` (default: fault), `cause` and `cure` (texts that the verdict must contain), and `why` (the arguments,
+decide), `status` (default: fault), `cause`, `evidence` and `cure` (texts in the verdict), and `why` (the arguments,
 default: `svc/web`). `dns: none` leaves out the cluster's DNS. Documents are applied in order; a Pod's or Service's
 `status` is then written as its component would. A document of the kind Sockets has the listening sockets of Pods, and
 a document of the kind Deletion deletes an object.

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         return _run_dns(args, words[1:])
     if len(words) != 1:
         raise UsageError("name one object, e.g. fairlead why svc/web, or fairlead why dns NAME")
-    kind, name = _subject(words[0])
+    kind, name = _subject(_without_port(words[0], args))
     if kind == "svc" and "." in name:  # a name as in DNS
         name, _, rest = name.partition(".")
         args.namespace = rest.partition(".")[0]
@@ -94,6 +94,15 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
 
 def _messages(args: argparse.Namespace) -> Catalogue:
     return catalogue("fairlead.explain", args.language or language(os.environ))
+
+
+def _without_port(text: str, args: argparse.Namespace) -> str:
+    """Returns the object of a URL or of a name with a port, such as `http://web:80/` or `svc/web:http`; the port goes
+    into the arguments."""
+    shown = text.partition("://")[2].partition("/")[0] if "://" in text else text
+    shown, _, port = shown.partition(":")
+    args.port = args.port or port
+    return shown
 
 
 def _subject(text: str) -> tuple[str, str]:
@@ -162,7 +171,7 @@ class Explainer:
 
 def _addresses(snapshot: Snapshot) -> dict[str, list[str]]:
     """Returns the addresses of the Pods whose sockets count, by name."""
-    pods = snapshot.ready_pods if snapshot.service is not None or snapshot.chosen is not None else []
+    pods = snapshot.selected if snapshot.service is not None or snapshot.chosen is not None else []
     return {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in pods}
 
 

@@ -6,7 +6,7 @@ import json
 from ipaddress import ip_address
 
 from fairlead.api.core.service.predicates import is_headless
-from fairlead.base.texts import text
+from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.outcomes import ANSWERED
 from fairlead.explain.snapshot import Snapshot
@@ -97,16 +97,55 @@ def _alias(s: Snapshot, looked_at: Message) -> Finding:
     cause = text(
         "the name is an alias for {target}, which does not resolve here ({rcode})", target=target, rcode=lookup.rcode
     )
-    service, _, rest = target.rstrip(".").partition(".")
-    namespace = rest.partition(".")[0] or s.namespace
-    if any((one.metadata.name, one.metadata.namespace) == (service, namespace) for one in s.services):
-        suffix = lookup.name.removeprefix(f"{s.name}.{s.namespace}")
-        meant = f"{service}.{namespace}{suffix}"
-        patch = json.dumps({"spec": {"externalName": meant}}, separators=(",", ":"))
-        return fault(
-            looked_at,
-            text("{cause}; did you mean {meant}? An alias needs the full name", cause=cause, meant=meant),
-            cure=s.kubectl(f"patch svc {s.name} -p '{patch}'"),
-        )
+    if inside := _inside(s, looked_at, cause):
+        return inside
     does_not_exist = lookup.rcode in ("NXDOMAIN", "NOERROR")
     return (fault if does_not_exist else unknown)(looked_at, cause, cure=f"fairlead why dns {target}")
+
+
+def _inside(s: Snapshot, looked_at: Message, cause: Text) -> Finding | None:
+    """Returns the fault of an alias for a name of this cluster; None for other names."""
+    assert s.tried is not None
+    assert s.tried.lookup is not None
+    target = s.found.spec.externalName.rstrip(".")
+    suffix = s.tried.lookup.name.removeprefix(f"{s.name}.{s.namespace}")
+    service, _, rest = target.removesuffix(suffix).partition(".")
+    namespace = rest or s.namespace
+    full = f"{service}.{namespace}{suffix}"
+    patch = json.dumps({"spec": {"externalName": full}}, separators=(",", ":"))
+    there = next(
+        (one for one in s.services if (one.metadata.name, one.metadata.namespace) == (service, namespace)), None
+    )
+    if there and target != full and "." not in namespace:
+        meant = text("{cause}; did you mean {meant}? An alias needs the full name", cause=cause, meant=full)
+        return fault(looked_at, meant, cure=s.kubectl(f"patch svc {s.name} -p '{patch}'"))
+    if target != full:
+        return None
+    if not there:
+        elsewhere = sorted(one.metadata.namespace for one in s.services if one.metadata.name == service)
+        what = text('namespace {namespace} has no Service "{name}"', namespace=namespace, name=service)
+        missing = Text("{cause}: {what}", {"cause": cause, "what": what})
+        cure = f"kubectl get svc -n {elsewhere[0]} {service}" if elsewhere else f"kubectl get svc -n {namespace}"
+        return fault(looked_at, missing, cure=cure)
+    circle = _circle(s, suffix)
+    if circle:
+        return fault(
+            looked_at,
+            text("the aliases {names} lead in a circle, so the name has no address", names=" -> ".join(circle)),
+            cure=s.kubectl(f"get svc {s.name} -o jsonpath='{{.spec.externalName}}'"),
+        )
+    return fault(looked_at, cause, cure=f"fairlead why svc/{service} -n {namespace}")
+
+
+def _circle(s: Snapshot, suffix: str) -> list[str]:
+    """Returns the names of aliases that lead back to the Service; empty if they do not."""
+    targets = {
+        f"{one.metadata.name}.{one.metadata.namespace}": one.spec.externalName.rstrip(".").removesuffix(suffix)
+        for one in s.services
+        if one.spec.type == "ExternalName"
+    }
+    first = f"{s.name}.{s.namespace}"
+    names = [first]
+    while (following := targets.get(names[-1], "")) and following not in names:
+        names.append(following)
+    return [*names, first] if following == first else []

@@ -7,7 +7,7 @@ from fairlead.api.core.service.predicates import is_headless
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok, unknown
-from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.snapshot import Snapshot, render_labels
 from fairlead.explain.sockets import Listener, describe
 from fairlead.explain.words import then
 from fairlead.service.decisions import DEFAULT_PROTOCOL
@@ -31,6 +31,9 @@ def find(s: Snapshot) -> Finding | None:
                     return finding
             elif finding := _compare(s, port, pod, number, sockets):
                 return finding
+    sctp = [port.port for port in s.ports if port.protocol == "SCTP"]
+    if sctp:
+        return unknown(looked_at, text("the kernel does not list listeners of SCTP, as of port {port}", port=sctp[0]))
     if unread:
         return ok(text("target ports agree with the containers' declared ports (their sockets cannot be read)"))
     return ok(text("{looked_at}: every target port has a listener", looked_at=looked_at))
@@ -73,7 +76,30 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
             evidence,
             cure=_patch(s, port, "protocol", f'"{here[0].protocol}"'),
         )
-    other = sorted(one.port for one in sockets if one.protocol == protocol and not one.loopback)
+    taken = {target_port(one, pod) for one in s.found.spec.ports if one is not port}
+    other = sorted(
+        one.port for one in sockets if one.protocol == protocol and not one.loopback and one.port not in taken
+    )
+    if pod.spec.hostNetwork:  # the sockets are those of all programs of the node
+        other, evidence = (
+            [],
+            text("the Pod has hostNetwork, and the node listens on {described}", described=describe(sockets)),
+        )
+    elif others := [one.metadata.name for one in s.ready_pods if one is not pod and _serves(s, port, one)]:
+        return fault(
+            looked_at,
+            text(
+                "nothing listens on target port {number} ({protocol}) in Pod {name}, but in {others}: does the "
+                "selector {labels} match too many Pods?",
+                number=number,
+                protocol=protocol,
+                name=name,
+                others=", ".join(others[:3]),
+                labels=render_labels(s.found.spec.selector),
+            ),
+            evidence,
+            cure=s.kubectl(f"get pods -l {render_labels(s.found.spec.selector)} --show-labels"),
+        )
     return fault(
         looked_at,
         (
@@ -95,6 +121,13 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
         evidence,
         cure=_patch(s, port, "targetPort", str(other[0])) if other else s.kubectl(f"logs {name}"),
     )
+
+
+def _serves(s: Snapshot, port: ServicePort, pod: Pod) -> bool:
+    """Returns whether a process listens on the port's target in a Pod."""
+    number, protocol = target_port(port, pod), port.protocol or DEFAULT_PROTOCOL
+    sockets = s.sockets.get(pod.metadata.name, frozenset())
+    return any((one.port, one.protocol) == (number, protocol) and not one.loopback for one in sockets)
 
 
 def _undeclared(s: Snapshot, port: ServicePort, pod: Pod, number: int) -> Finding | None:

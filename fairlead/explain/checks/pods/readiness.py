@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fairlead.api.core.pod.containers.probe import Probe
 from fairlead.api.core.pod.predicates import condition, is_finished, is_ready
 from fairlead.api.core.pod.types import Pod
-from fairlead.base.texts import text
+from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
+from fairlead.explain.sockets import describe
 from fairlead.explain.words import Message, joined, pods_of
 
 
@@ -26,7 +29,8 @@ def find(s: Snapshot) -> Finding | None:
     pod = waiting[0]
     cause = text("Pod {pod} is not ready: {reason}", pod=pod.metadata.name, reason=_reason(pod))
     answer = next((e for e in s.events_of("Pod", pod.metadata.name) if e.reason == "Unhealthy"), None)
-    evidence = (text("last answer: {message}", message=answer.message),) if answer else ()
+    evidence = [text("last answer: {message}", message=answer.message)] if answer else []
+    evidence += _listens(s, pod)
     cure = s.kubectl(f"describe pod {pod.metadata.name}")
     if s.service is not None and s.found.spec.publishNotReadyAddresses:
         return note(
@@ -42,6 +46,20 @@ def find(s: Snapshot) -> Finding | None:
             cure=cure,
         )
     return fault(looked_at, text("no Pod is ready: {cause}", cause=cause), *evidence, cure=cure)
+
+
+def _listens(s: Snapshot, pod: Pod) -> Iterator[Text]:
+    """Yields what the Pod listens on, if that is not the port of a probe."""
+    sockets = s.sockets.get(pod.metadata.name)
+    for container in pod.spec.containers if sockets else ():
+        probe = container.readinessProbe
+        port = (
+            probe.httpGet.port if probe and probe.httpGet else probe.tcpSocket.port if probe and probe.tcpSocket else ""
+        )
+        number = next((one.containerPort for one in container.ports if one.name == port), port)
+        if sockets and isinstance(number, int) and number not in {one.port for one in sockets}:
+            yield text("nothing listens on port {port} of Pod {pod}", port=number, pod=pod.metadata.name)
+            yield text("the Pod listens on {described}", described=describe(sockets))
 
 
 def _remark(pods: list[Pod]) -> Message:
