@@ -99,7 +99,7 @@ def test_killed_components_lose_no_completion_and_no_replica(kubectl: Kubectl) -
     kubectl("set env sts/db VERSION=2")
     for group in GROUPS:
         kill_and_wait(kubectl, group, rng)
-    kubectl("wait --for=condition=complete job/fifty --timeout=120s")
+    kubectl("wait --for=condition=complete job/fifty --timeout=170s")
     status = get(kubectl, "/apis/batch/v1/namespaces/default/jobs/fifty")["status"]
     assert (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"]) == (COMPLETIONS, 0, {})
     assert status["completedIndexes"] == f"0-{COMPLETIONS - 1}"
