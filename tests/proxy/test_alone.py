@@ -21,7 +21,7 @@ import pytest
 import uvloop  # noqa: F401
 import yaml
 
-import fairlead.cmd.commands.proxy
+import fairlead.cmd.commands.machine.proxy
 import fairlead.cmd.main
 import fairlead.proxy.server.standalone
 import fairlead.proxy.sync.modes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.base.dataclass import replace
-from fairlead.cmd.commands.trace import exit_code
+from fairlead.cmd.commands.explaining.trace import exit_code
 from fairlead.net.family import IPV4
 from fairlead.proxy.inspection.places import Destination
 from fairlead.proxy.inspection.report import render

@@ -28,4 +28,5 @@ def test_the_control_plane_loads_the_page_at_the_first_request_only() -> None:
 
 
 def test_the_relay_of_the_command_loads_neither_the_site_nor_the_explanations() -> None:
-    assert loaded("fairlead.webui.relay, fairlead.cmd.commands.ui") == "['fairlead.webui', 'fairlead.webui.relay']"
+    found = loaded("fairlead.webui.relay, fairlead.cmd.commands.access.ui")
+    assert found == "['fairlead.webui', 'fairlead.webui.relay']"

@@ -38,7 +38,7 @@ from fairlead.cmd.program import program
 
 NODES = 3
 REQUESTS = 300
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 """Package data; in a clone, links to the files of `examples/`."""
 _SERVE_LIMIT_S = 60.0
 _PODS = "/api/v1/namespaces/default/pods"

@@ -13,7 +13,7 @@ import pytest
 
 import fairlead.net.nft.run
 import fairlead.proxy.sync.modes  # noqa: F401 -- an ordinary user's child cannot import anything any more
-from fairlead.cmd.commands.proxy import FLAGS, read_config
+from fairlead.cmd.commands.machine.proxy import FLAGS, read_config
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.main import main, parse
 from fairlead.net import linux

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.commands.kubectl import written_files
+from fairlead.cmd.commands.access.kubectl import written_files
 from fairlead.cmd.main import main
 
 GOOD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
@@ -133,7 +133,7 @@ def test_lint_reads_neither_asyncio_nor_the_server() -> None:
         "import sys; from fairlead.cmd.main import main; main(['lint', sys.argv[1]]);"
         "print(sorted(n for n in sys.modules if n in ('asyncio', 'aiohttp') or n.startswith('fairlead.apiserver')))"
     )
-    path = Path(__file__).parents[2] / "lint" / "manifests" / "healthy.yaml"
+    path = Path(__file__).parents[3] / "lint" / "manifests" / "healthy.yaml"
     done = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, check=True, env=os.environ
     )

@@ -1,0 +1,1 @@
+"""Commands that start, stop, save and reset a cluster."""

@@ -1,0 +1,1 @@
+"""Commands that show the state and the logs of clusters."""
