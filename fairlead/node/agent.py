@@ -46,8 +46,8 @@ from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.probes.counts import ProbeCounts
-from fairlead.node.runtime.messages import Inventory
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError
+from fairlead.node.runtime.protocol.messages import Inventory
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.kubeletapi import KubeletApi, Part
 from fairlead.node.streaming.nodeinfo import NodeInfo

@@ -27,7 +27,7 @@ from fairlead.net.netlink.run import Netlink
 from fairlead.net.topology.run import PodAttacher, add_node, build_fabric
 from fairlead.node import agent
 from fairlead.node.draining.fake import FakeTraffic
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podlogs import PodLogs
 from fairlead.runtime.fake import FakeClient

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from fairlead.net import linux
-from fairlead.node.runtime import zygote
-from fairlead.node.runtime.containerspec import ContainerSpec, Process
-from fairlead.node.runtime.messages import (
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Process
+from fairlead.node.runtime.protocol.messages import (
     ContainerRecord,
     Exited,
     ExitStatus,
@@ -27,7 +27,7 @@ from fairlead.node.runtime.messages import (
     StartContainer,
     Started,
 )
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.zygote import zygote
 from tests.net.sandbox import TIMEOUT_S, answer, answer_of, enter
 
 R = TypeVar("R")

@@ -19,8 +19,8 @@ from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import parse_time
-from fairlead.node.runtime.messages import VERSION
-from fairlead.node.runtime.zygoteclient import ZygoteEnded, ZygoteVersionError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteEnded, ZygoteVersionError
+from fairlead.node.runtime.protocol.messages import VERSION
 from fairlead.node.volumes.podlogs import PodLogs
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell

@@ -120,10 +120,10 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
 
 def _import_shared() -> None:
     """Imports the modules of zygotes, agents and pid 1: 0.7 MB each, with the codec of the zygotes' messages."""
-    from fairlead.node.runtime import wire
+    from fairlead.node.runtime.protocol import wire
 
     import_module("fairlead.net.topology.run")
-    import_module("fairlead.node.runtime.zygote")
+    import_module("fairlead.node.runtime.zygote.zygote")
     wire.prepare()
     gc.freeze()
 
@@ -231,7 +231,7 @@ def _zygote(node: NodeFds) -> Component:
 
 
 def _zygote_main(fd: int) -> None:
-    from fairlead.node.runtime.zygote import main
+    from fairlead.node.runtime.zygote.zygote import main
 
     gc.enable()
     main(socket.socket(fileno=fd))

@@ -53,7 +53,7 @@ WARM = (
 def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:
     import uvloop
 
-    from fairlead.node.runtime.zygoteclient import ZygoteVersionError
+    from fairlead.node.runtime.agent.zygoteclient import ZygoteVersionError
 
     refused = ""  # an exception raised in an `except*` block would leave it inside a group
     try:

@@ -8,8 +8,8 @@ import os
 import signal
 from collections.abc import Sequence
 
-from fairlead.node.runtime.containerspec import ExecSpec
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.protocol.containerspec import ExecSpec
 
 _KEPT = 16 << 10
 

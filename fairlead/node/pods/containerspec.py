@@ -10,10 +10,10 @@ from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
-from fairlead.node.runtime.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
-from fairlead.node.runtime.hostpath import NODE_ROOT
-from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
-from fairlead.node.runtime.safepath import parts_of
+from fairlead.node.runtime.files.hostpath import NODE_ROOT
+from fairlead.node.runtime.files.safepath import parts_of
+from fairlead.node.runtime.limits.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
 from fairlead.node.settings import NodeSettings
 
 _ETC = ("hosts", "hostname", "resolv.conf")

@@ -16,7 +16,7 @@ from fairlead.node.images.resolver import NodeImages
 from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.pods.sandboxes import PodSandboxes
 from fairlead.node.probes.counts import ProbeCounts
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings
 from fairlead.node.usage.memorywatch import MemoryWatch
 from fairlead.runtime.client import Client

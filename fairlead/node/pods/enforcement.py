@@ -10,7 +10,7 @@ from fairlead.base.dataclass import dataclass
 from fairlead.node.cgroups.limits import limits_of, memory_limit, oom_score_adj
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteError
 
 OOM_KILLED = "OOMKilled"
 

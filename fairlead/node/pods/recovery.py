@@ -13,7 +13,7 @@ from fairlead.base.instant import Instant, parse_time
 from fairlead.node.pods.plan import is_init, restarts
 from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers
 from fairlead.node.pods.status import CONTAINER_ID
-from fairlead.node.runtime.messages import Run, Sandbox
+from fairlead.node.runtime.protocol.messages import Run, Sandbox
 
 _LOST = 137
 """The exit code of a run that ended while no agent was there to see it."""

@@ -24,9 +24,9 @@ from fairlead.node.pods.stopping import stop_container
 from fairlead.node.probes.prober import run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container
-from fairlead.node.runtime.logread import last_lines
-from fairlead.node.runtime.messages import Exited, StartContainer
-from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteError
+from fairlead.node.runtime.logs.logread import last_lines
+from fairlead.node.runtime.protocol.messages import Exited, StartContainer
 from fairlead.node.volumes.contents import VolumeProblem
 
 _CONFIG_RETRY_S = 5.0

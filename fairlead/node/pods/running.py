@@ -11,7 +11,7 @@ from fairlead.api.core.pod.containers.container import Container
 from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.node.pods.commands import run_command
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
 
 
 @dataclass(frozen=True, slots=True)

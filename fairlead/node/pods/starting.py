@@ -20,8 +20,8 @@ from fairlead.node.pods.enforcement import Enforcement
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Start
-from fairlead.node.runtime.containerspec import ContainerSpec, Process
-from fairlead.node.runtime.messages import ContainerRecord, PidNamespace, StartContainer
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Process
+from fairlead.node.runtime.protocol.messages import ContainerRecord, PidNamespace, StartContainer
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import Fill
 

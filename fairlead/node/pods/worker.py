@@ -31,8 +31,8 @@ from fairlead.node.pods.starting import with_domain
 from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
 from fairlead.node.pods.sysctls import unsafe_sysctl
-from fairlead.node.runtime.messages import Run, Sandbox
-from fairlead.node.runtime.zygoteclient import ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteError
+from fairlead.node.runtime.protocol.messages import Run, Sandbox
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.podvolumes import refreshed
 

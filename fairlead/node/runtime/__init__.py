@@ -1,6 +1,6 @@
 """Containers as processes: the zygote that makes and keeps them, and the agent's side of its socket.
 
-Both sides share `containerspec` and `messages` (values) and `wire` (the transport). The zygote is `zygote` (requests
-and exits), `outputs`, `children`, `outbox`, and between fork and exec `launch` and `rootfs`; the agent uses
-`zygoteclient`, `exits`, `logread` and `fdio`. Standard library only, by an import contract.
+Both sides share `protocol` (values and their transport), `logs` and `limits`. `zygote` answers requests and keeps
+containers; between fork and exec its children run `child` and build their `files`. The agent uses `agent`. Standard
+library only, by an import contract.
 """

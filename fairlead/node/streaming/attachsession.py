@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fairlead.base.dataclass import dataclass
-from fairlead.node.runtime.attached import DROPPED, HEAD
-from fairlead.node.runtime.fdio import read_some, write_all
-from fairlead.node.runtime.launch import resize
-from fairlead.node.runtime.zygoteclient import Attachment, ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.fdio import read_some, write_all
+from fairlead.node.runtime.agent.zygoteclient import Attachment, ZygoteClient, ZygoteError
+from fairlead.node.runtime.child.launch import resize
+from fairlead.node.runtime.zygote.attached import DROPPED, HEAD
 from fairlead.node.streaming.execsession import END_OF_INPUT, LINGER_S
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import (

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairlead.base.dataclass import dataclass
-from fairlead.node.runtime import wire
-from fairlead.node.runtime.containerspec import ConsoleSize, ExecSpec
-from fairlead.node.runtime.fdio import read_some, write_all
-from fairlead.node.runtime.launch import resize
-from fairlead.node.runtime.messages import Exited
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.fdio import read_some, write_all
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.child.launch import resize
+from fairlead.node.runtime.protocol import wire
+from fairlead.node.runtime.protocol.containerspec import ConsoleSize, ExecSpec
+from fairlead.node.runtime.protocol.messages import Exited
 from fairlead.node.streaming.peers import Peer
 from fairlead.node.streaming.remotecommand import (
     STDERR,

@@ -22,8 +22,8 @@ from fairlead.base.numbers import integer
 from fairlead.machinery.values.query import flag
 from fairlead.node.draining.model import Traffic
 from fairlead.node.draining.run import ANSWER_S, PATH
-from fairlead.node.runtime.logread import LogQuery, read_log
-from fairlead.node.runtime.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.logs.logread import LogQuery, read_log
 from fairlead.node.settings import NodeSettings
 from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
 from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from fairlead.base.clock import Clock
 from fairlead.base.instant import Instant
 from fairlead.net.linux import mount_namespace
-from fairlead.node.runtime.messages import Inventory, Run
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
+from fairlead.node.runtime.protocol.messages import Inventory, Run
 from fairlead.node.usage.model import ContainerUsage, NodeUsage, PodUsage, Usage
 from fairlead.node.usage.procfs import by_mount_namespace, of_process
 

@@ -15,8 +15,8 @@ from fairlead.base.dataclass import dataclass
 from fairlead.net.conntrack.opened import Opened
 from fairlead.net.errors import KernelError
 from fairlead.net.model import host_interface
-from fairlead.node.runtime.messages import Sandbox
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
+from fairlead.node.runtime.protocol.messages import Sandbox
 
 _DEVICES = "/proc/thread-self/net/dev"
 

@@ -19,7 +19,7 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
 from fairlead.net import linux
-from fairlead.node.runtime.hostpath import NODE_ROOT
+from fairlead.node.runtime.files.hostpath import NODE_ROOT
 from fairlead.node.volumes.atomicwriter import write_file
 from fairlead.node.volumes.podlogs import PodLogs, directory_name
 

@@ -17,7 +17,7 @@ from collections.abc import Container, Iterator
 
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.numbers import natural
-from fairlead.node.runtime.hostpath import CONTAINER_LOGS, NODE_ROOT, POD_LOGS
+from fairlead.node.runtime.files.hostpath import CONTAINER_LOGS, NODE_ROOT, POD_LOGS
 
 _LONGEST_NAME = 255 - len(".log")
 """The file system's limit of a name (ext4, NAME_MAX)."""

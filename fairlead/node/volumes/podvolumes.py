@@ -22,9 +22,9 @@ from fairlead.machinery.values.status import StatusError
 from fairlead.node.env.environment import expand
 from fairlead.node.env.references import ConfigData, References, RequestedImage, RequestedToken
 from fairlead.node.images.host import Image, NoImage
-from fairlead.node.runtime.containerspec import Mount
-from fairlead.node.runtime.hostpath import open_source
-from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.runtime.files.hostpath import open_source
+from fairlead.node.runtime.files.safepath import PathProblem
+from fairlead.node.runtime.protocol.containerspec import Mount
 from fairlead.node.volumes.contents import VolumeProblem, VolumeSources
 from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 from fairlead.node.volumes.podfiles import PodFiles

@@ -15,7 +15,7 @@ import pytest
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.preflight import check_ipv6, check_proxy_mode
 from fairlead.net import linux
-from fairlead.node.runtime.privilege import container_filter
+from fairlead.node.runtime.limits.privilege import container_filter
 from tests.net.sandbox import as_any_user, in_sandbox
 
 pytestmark = pytest.mark.kernel

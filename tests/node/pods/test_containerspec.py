@@ -31,9 +31,9 @@ from fairlead.node.pods.containerspec import (
 from fairlead.node.pods.resolvconf import resolv_conf
 from fairlead.node.pods.running import RunningContainer
 from fairlead.node.probes.workers import Tally, delay_s
-from fairlead.node.runtime.containerspec import ContainerSpec, Mount, User
-from fairlead.node.runtime.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
-from fairlead.node.runtime.zygoteclient import ZygoteClient
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
+from fairlead.node.runtime.limits.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Mount, User
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes

@@ -69,6 +69,7 @@ DEBUG = "node/pods/test_ephemeral.py::test_a_debugger_sees_its_targets_processes
 TYPED = "node/pods/test_ephemeral.py::test_a_debugger_on_a_terminal_is_attached_to"
 CLAIM = "node/volumes/test_claimed.py::test_a_claim_that_is_not_bound_keeps_its_pod_waiting"
 NAMESPACES = "cluster/test_namespaces.py"
+CHILD_USERS = "node/runtime/child/test_users.py"
 HOST_PATH = f"{FILES}::test_each_host_path_type_is_checked"
 
 ACTED_ON: dict[str, str | dict[str, str]] = {
@@ -204,7 +205,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "procMount": f"{NAMESPACES}::test_proc_is_open_if_the_manifest_says_so_but_not_in_roots_cluster",
         "seccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
         "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
-        "privileged": "node/runtime/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
+        "privileged": "node/runtime/files/test_hostview.py::test_a_privileged_container_opens_the_hosts_devices",
         "readOnlyRootFilesystem": MEMORY,
         "runAsGroup": USERS,
         "runAsNonRoot": NO_ROOT,
@@ -216,7 +217,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
     "ImageVolumeSource": f"{NAMESPACES}::test_an_image_is_a_volume_that_cannot_be_written",
     "PodSecurityContext": {
         "seccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
-        "supplementalGroupsPolicy": "node/runtime/test_users.py::test_a_strict_policy_leaves_out_the_images_members",
+        "supplementalGroupsPolicy": f"{CHILD_USERS}::test_a_strict_policy_leaves_out_the_images_members",
         "sysctls": f"{NAMESPACES}::test_safe_parameters_are_set_and_others_are_refused",
         "fsGroup": USERS,
         "runAsGroup": USERS,
@@ -228,7 +229,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "name": MAPS,
         "mountPath": MAPS,
         "readOnly": f"{SPEC}::test_a_container_has_the_images_files_below_the_pods",
-        "subPath": "node/runtime/test_safepath.py::test_links_that_stay_inside_are_followed",
+        "subPath": "node/runtime/files/test_safepath.py::test_links_that_stay_inside_are_followed",
         "subPathExpr": f"{SPEC}::test_a_sub_path_is_made_of_the_containers_environment",
     },
     "Affinity": AFFINITY,

@@ -11,7 +11,7 @@ _LIST = """
 import sys
 sys.path.insert(0, sys.argv[1])
 before = set(sys.modules)
-import fairlead.node.runtime.zygote
+import fairlead.node.runtime.zygote.zygote
 print(*sorted(set(sys.modules) - before))
 """
 _ALLOWED = {

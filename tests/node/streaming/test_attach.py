@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from fairlead.node.runtime.attached import DROPPED, HEAD, LIMIT, AttachedClient
-from fairlead.node.runtime.fdio import read_some
-from fairlead.node.runtime.launch import resize
-from fairlead.node.runtime.zygoteclient import Attachment, ZygoteError
+from fairlead.node.runtime.agent.fdio import read_some
+from fairlead.node.runtime.agent.zygoteclient import Attachment, ZygoteError
+from fairlead.node.runtime.child.launch import resize
+from fairlead.node.runtime.zygote.attached import DROPPED, HEAD, LIMIT, AttachedClient
 from fairlead.node.streaming.attachsession import frames
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready

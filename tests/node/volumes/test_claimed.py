@@ -20,7 +20,7 @@ from fairlead.api.core.pod.containers.container import VolumeDevice
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
-from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.runtime.protocol.containerspec import Mount
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.ownership import give_to_group
 from fairlead.node.volumes.podfiles import PodFiles

@@ -16,7 +16,7 @@ from fairlead.api.core.secret.kind import Secret
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant
 from fairlead.node.env.references import ConfigData, RequestedToken
-from fairlead.node.runtime.containerspec import Mount
+from fairlead.node.runtime.protocol.containerspec import Mount
 from fairlead.node.volumes.atomicwriter import write_volume
 from fairlead.node.volumes.contents import File, VolumeProblem, VolumeSources
 from fairlead.node.volumes.plugin import VolumeSite

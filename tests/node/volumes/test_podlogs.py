@@ -10,8 +10,8 @@ import pytest
 
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.node.runtime.hostpath import open_host_path
-from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.runtime.files.hostpath import open_host_path
+from fairlead.node.runtime.files.safepath import PathProblem
 from fairlead.node.volumes import podlogs
 from fairlead.node.volumes.podlogs import PodLogs
 from tests.net.sandbox import as_any_user

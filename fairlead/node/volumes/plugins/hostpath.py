@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from fairlead.api.core.pod.volumes.volume import HostPathVolumeSource
-from fairlead.node.runtime.hostpath import open_host_path
-from fairlead.node.runtime.safepath import PathProblem
+from fairlead.node.runtime.files.hostpath import open_host_path
+from fairlead.node.runtime.files.safepath import PathProblem
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 

@@ -6,7 +6,7 @@ import os
 
 from fairlead.api.core.pod.volumes.volume import ImageVolumeSource
 from fairlead.node.env.references import References, RequestedImage
-from fairlead.node.runtime.imageroot import mount_layers
+from fairlead.node.runtime.files.imageroot import mount_layers
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.plugin import VolumePlugin, VolumeSite
 

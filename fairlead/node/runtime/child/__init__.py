@@ -1,0 +1,1 @@
+"""The zygote's children between fork and exec: namespaces, user, program."""

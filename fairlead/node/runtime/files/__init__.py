@@ -1,0 +1,1 @@
+"""A container's view of the files: root file system, mounts, paths that are safe to open."""

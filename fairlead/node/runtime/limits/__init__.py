@@ -1,0 +1,1 @@
+"""Limits of a container process: privileges and control group."""

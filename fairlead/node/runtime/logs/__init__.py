@@ -1,0 +1,1 @@
+"""Container logs on disk: written by the zygote, read by the agent."""

@@ -1,0 +1,1 @@
+"""Messages between agent and zygote: values, and their transport."""

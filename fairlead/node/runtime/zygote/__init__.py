@@ -1,0 +1,1 @@
+"""The zygote's own process: requests, children, outputs, one epoll loop."""
