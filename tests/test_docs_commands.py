@@ -1,7 +1,7 @@
 """Every command of Fairlead in README and docs is one that the program understands: its name, verbs and flags.
 
-Pages whose commands stand in `sh` blocks are run as well (`tests/cluster/guide.py`); this holds the others, such as
-those that need a registry, another machine or root.
+Pages whose commands stand in `sh` blocks are run as well (`tests/cluster/guide.py`), and so are those of images, stores
+and other machines, in the surroundings that they need (`tests/cluster/pages.py`); this holds all.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.cluster import Access
+from tests.cluster.pages import block
 from tests.cluster.support import Cluster, free_port, new_cluster, until
 from tests.store.etcd import EtcdCluster, etcd_cluster, leader_of
 from tests.store.pki import Pki, make_pki
@@ -20,6 +22,7 @@ from tests.store.pki import Pki, make_pki
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
 USERS = ["root", "user"] if os.getuid() == 0 else ["user"]
+ADDRESSES = "etcd+https://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379"
 MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 
@@ -40,14 +43,19 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     pki = make_pki(tmp_path)
     with etcd_cluster(tmp_path, 3, tls=pki.server_flags) as etcd, new_cluster(request.param) as cluster:
-        files = {"cafile": pki.ca, "certfile": pki.client, "keyfile": pki.client_key}
-        flags = ["--store", etcd.address]
+        files = {"ca.crt": pki.ca, "client.crt": pki.client, "client.key": pki.client_key}
         for name, pem in files.items():
             path = cluster.home / name
             path.write_bytes(pem)
             path.chmod(0o644)
-            flags += [f"--etcd-{name}", str(path)]
-        yield World(cluster, etcd, pki, tuple(flags))
+        here = {name: str(cluster.home / name) for name in files} | {ADDRESSES: etcd.address}
+        yield World(cluster, etcd, pki, tuple(here.get(word, word) for word in page_flags()))
+
+
+def page_flags() -> list[str]:
+    """Returns the flags of `fairlead up` that docs/store.md shows for an etcd with TLS."""
+    lines = block("store.md", "--etcd-cafile").replace("\\\n", "").splitlines()
+    return shlex.split(next(line for line in lines if ADDRESSES in line))[2:]
 
 
 def names(api: Access) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.imagescene import API, Scene, fetch
+from tests.cluster.pages import block, typed_for
 from tests.cluster.support import RUNNERS, new_cluster, until
 from tests.images.imagemaker import (
     Built,
     build,
     busybox_layer,
+    docker_archive,
     entry,
     files_below,
     folder,
@@ -168,3 +171,36 @@ def test_a_web_server_of_a_tutorial_is_pulled_and_replaced_only_if_that_fails(sc
     assert scene.ready("replaced")["imageID"].startswith("host://fairlead/web/")
     pulled = scene.event("replaced", "Pulled: ")
     assert "answers like whoami, because the image cannot be pulled: " in pulled
+
+
+def test_the_commands_of_the_page_work(scene: Scene) -> None:
+    """Types the commands of docs/images.md. `docker` is a program that writes an archive, as `docker save` does."""
+    cluster, folder = scene.cluster, scene.cluster.home / "page"
+    (folder / "app").mkdir(parents=True)
+    (folder / "app.tar.gz").write_bytes(gzip.compress(docker_archive([(web(), ["app:1"])])))
+    (folder / "docker").write_text('#!/bin/sh\nexec gzip -dc "$(dirname "$0")/app.tar.gz"\n')
+    (folder / "docker").chmod(0o755)
+    (folder / "hello.py").write_text(
+        "from http.server import SimpleHTTPRequestHandler, test\ntest(SimpleHTTPRequestHandler, port=8000)\n"
+    )
+    (folder / "app" / "app.py").write_text("print('app')\n")
+    for path in (folder, *folder.rglob("*")):
+        shutil.chown(path, cluster.home.stat().st_uid)
+    assert "app:1" in typed_for(cluster, block("images.md", "docker save app:1"), folder)
+    scene.registry.push("library/nginx", "1.27", web())
+    host = scene.registry.host
+    real = {"fairlead image pull nginx:": f"FAIRLEAD_REGISTRIES={host} fairlead image pull {host}/library/nginx:"}
+    pulled = typed_for(cluster, block("images.md", "image pull"), folder, real)
+    assert f"pulled {host}/library/nginx:1.27" in pulled
+    assert "loaded app:1" in pulled
+    assert "removed app:1" in pulled
+    assert "freed " in pulled
+    assert (folder / "app.tar").stat().st_size > 0
+    scene.load(web(), "python:3.12")
+    built = typed_for(cluster, block("images.md", "image build"), folder)
+    assert "hello" in built
+    settings = block("images.md", "configmap kubelet-config")
+    typed_for(cluster, settings + "kubectl -n kube-system delete configmap kubelet-config\n", folder)
+    scene.pod("hello", "hello", container={"imagePullPolicy": "Never"})
+    port = scene.publish("hello", 8000)
+    assert "Directory listing" in until("hello answers", lambda: fetch(port))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from fairlead.loadbalancer.announcer.plan import best
 from tests.cluster.hosts import PYTHON, Namespace, cluster_on, namespace
+from tests.cluster.pages import block, fenced, typed_for
 from tests.cluster.support import ROOT, Cluster, in_one_of, new_cluster, until
 from tests.loadbalancer.asking import Asking
 
@@ -26,7 +28,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow, pytest.
 NAMES = ("m1", "m2", "m3")
 ADDRESSES = {name: f"192.168.77.1{i}" for i, name in enumerate(NAMES, 1)}
 API, CLIENT = "192.168.77.1", "192.168.77.100"
-UNSCHEDULABLE = {"spec": {"unschedulable": True}}
+PAGE = "machines.md"
 SERVE = """
 import http.server, sys
 class Page(http.server.BaseHTTPRequestHandler):
@@ -124,12 +126,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         plug(switch, host, "host", API)
         plug(switch, client, "client", CLIENT)
         cluster = stack.enter_context(cluster_on(host))
-        cluster.up("--api-address", API, "--lb-pool", "192.168.77.200-210")
-        file = tmp_path_factory.mktemp("machines") / "kubeconfig"
-        file.write_text((cluster.state / "kubeconfig").read_text().replace("127.0.0.1", API))
+        folder = tmp_path_factory.mktemp("machines")
+        typed_for(cluster, block(PAGE, f"--api-address {API} --lb-pool 192.168.77.200-210"), folder)
+        file = folder / "machines.kubeconfig"
         made = Network(switch, client, cluster)
-        nodes = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": n}} | UNSCHEDULABLE for n in NAMES]
-        made.kubectl("create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
+        typed_for(cluster, block(PAGE, "for name in m1 m2 m3"), folder)
         for name in NAMES:
             place = stack.enter_context(namespace())
             plug(switch, place, name, ADDRESSES[name])
@@ -138,7 +139,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 
 def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machine:
-    assert place.run("sysctl", "-qw", "net.ipv4.ip_forward=1").returncode == 0
+    sysctl, proxy, announce = (shlex.split(line.removesuffix("&")) for line in block(PAGE, "sysctl -w").splitlines())
+    assert place.run(*sysctl).returncode == 0
     log = stack.enter_context(file.with_name(f"{name}.log").open("w"))
 
     def start(*command: str) -> subprocess.Popen[str]:
@@ -148,16 +150,22 @@ def machine(stack: ExitStack, name: str, place: Namespace, file: Path) -> Machin
         stack.callback(made.kill)
         return made
 
-    me = ("--kubeconfig", str(file), "--hostname-override", name)
-    fairlead = partial(start, sys.executable, "-m", "fairlead.cmd.main")
-    announce = partial(fairlead, "announce", *me, "--interface", "eth0")
+    here = {"m1": name, ADDRESSES["m1"]: ADDRESSES[name], "machines.kubeconfig": str(file)}
+
+    def agent(program: str, *words: str) -> subprocess.Popen[str]:
+        assert program == "fairlead"
+        return start(sys.executable, "-m", "fairlead.cmd.main", *(here.get(word, word) for word in words))
+
     start(PYTHON, "-c", SERVE, name)
-    fairlead("proxy", *me, "--bind-address", ADDRESSES[name])
-    return Machine(name, place, announce, announce())
+    agent(*proxy)
+    announcing = partial(agent, *announce)
+    return Machine(name, place, announcing, announcing())
 
 
 def test_an_address_of_the_machines_network_answers_on_one_machine(network: Network) -> None:
     assert f" and https://{API}:" in network.cluster.fairlead("status").stdout
+    network.kubectl("apply", "-f", "-", text=fenced(PAGE, "yaml"))
+    until("the page of the recipe", lambda: network.serves("192.168.77.200").startswith(("m1 ", "m2 ")))
     address = network.serve("shop", *NAMES)
     assert address == "192.168.77.200"
     until("the page", lambda: network.serves(address))
