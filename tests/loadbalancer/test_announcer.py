@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -15,7 +16,8 @@ from fairlead.api.core.node.kind import Node, NodeCondition, NodeStatus
 from fairlead.api.core.service.kind import LoadBalancerIngress, Service
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointConditions, EndpointSlice
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.base.log import SILENT
+from fairlead.base.clock import FakeClock
+from fairlead.base.log import SILENT, Log
 from fairlead.loadbalancer.announcer.fake import FakeFabric, FakeLeg
 from fairlead.loadbalancer.announcer.loop import LIFETIME_S, LONG_LIFETIME_S, Announcer
 from fairlead.loadbalancer.announcer.model import Call, heartbeat, parse_heartbeat
@@ -400,3 +402,19 @@ def test_clusters_on_one_network_do_not_hear_each_other() -> None:
         assert parse_heartbeat(frame) is None
         assert parse_heartbeat(heartbeat(b"\2\0\0\0\0\1", call)) == call
         assert [parse_heartbeat(frame[:size], "one") for size in range(len(frame))] == [None] * len(frame)
+
+
+def test_a_machine_says_once_why_it_announces_nothing_and_when_it_may_again() -> None:
+    lines: list[str] = []
+    log = Log("announcer", clock=FakeClock(), write=lines.append)
+    with closing(FakeFabric()) as fabric:
+        machine = Announcer(node_name="node1", segment=fabric.leg(), link=MACHINES, log=log)
+        for name, ready in (("node1", True), ("node2", False), ("node1", False), ("node1", False), ("node1", True)):
+            one = node(name)
+            one.status.conditions = [NodeCondition(type="Ready", status="True" if ready else "False")]
+            machine.node_changed(name, None, one)
+    said = [line.split("announcer ", 1)[1].strip() for line in lines]
+    assert said == [
+        'announces no address node=node1 reason="its Node is NotReady"',
+        "may announce addresses again node=node1",
+    ]

@@ -30,7 +30,7 @@ from fairlead.loadbalancer.announcer.plan import (
     addresses,
     announcers,
     desired_addresses,
-    may_announce,
+    why_not,
 )
 from fairlead.runtime.informer import InformerSet
 from fairlead.service.frontends import keeps_external_traffic
@@ -108,9 +108,19 @@ class Announcer:
         if new is None:
             self._nodes.pop(key, None)
         else:
-            self._nodes[key] = may_announce(new, unreported=not self._link.is_fabric)
+            reason = why_not(new, unreported=not self._link.is_fabric)
+            self._nodes[key] = not reason
+            if key == self._name and not self._link.is_fabric:
+                self._report(reason, allowed_before=before.get(key, True))
         if self._nodes != before:
             self._wake.set()
+
+    def _report(self, reason: str, *, allowed_before: bool) -> None:
+        """Logs whether a machine takes part, for the person who reads the output of `fairlead announce`."""
+        if reason and allowed_before:
+            self._log.warn("announces no address", node=self._name, reason=reason)
+        elif not reason and not allowed_before:
+            self._log.info("may announce addresses again", node=self._name)
 
     def service_changed(self, key: str, _: Service | None, new: Service | None) -> None:
         if new is None or not any(map(self._link.covers, addresses(new))):

@@ -63,15 +63,22 @@ FABRIC = Link()
 def may_announce(node: Node, *, unreported: bool = False) -> bool:
     """Returns True if the node is ready, on the network, and not excluded by its label. With `unreported`, a node
     whose status was never reported counts too: a machine with a Node object and no kubelet."""
-    if node.metadata.deletionTimestamp or NO_LOAD_BALANCERS_LABEL in node.metadata.labels:
-        return False
+    return not why_not(node, unreported=unreported)
+
+
+def why_not(node: Node, *, unreported: bool = False) -> str:
+    """Returns the reason for which the node may not announce, or an empty text."""
+    if node.metadata.deletionTimestamp:
+        return "its Node is being deleted"
+    if NO_LOAD_BALANCERS_LABEL in node.metadata.labels:
+        return f"its Node has the label {NO_LOAD_BALANCERS_LABEL}"
     conditions = {condition.type: condition for condition in node.status.conditions}
     network, ready = conditions.get("NetworkUnavailable"), conditions.get("Ready")
     if network is not None and network.status == "True":
-        return False
+        return "its Node has no network (NetworkUnavailable)"
     if unreported and (ready is None or ready.reason == _NEVER_REPORTED):
-        return True
-    return ready is not None and ready.status == "True"
+        return ""
+    return "" if ready is not None and ready.status == "True" else "its Node is NotReady"
 
 
 def addresses(service: Service) -> tuple[str, ...]:
