@@ -67,6 +67,18 @@ def is_prepared(directory: str, *, single_id: bool) -> bool:
     return os.path.isdir(_path(directory, single_id))
 
 
+def is_locked(directory: str) -> bool:
+    """Returns whether another process makes the layer at this moment."""
+    try:
+        with open(f"{directory}/.lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # the lock was not made yet
+        return False
+    return False
+
+
 def _path(directory: str, single_id: bool) -> str:
     return f"{directory}/{_state_of_host(single_id)}"
 

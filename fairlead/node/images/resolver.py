@@ -25,7 +25,7 @@ from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
 from fairlead.node.images.clustercatalogue import ClusterCatalogue
 from fairlead.node.images.host import HostImages, Image, NoImage
-from fairlead.node.images.hostlayer import is_prepared, prepare
+from fairlead.node.images.hostlayer import is_locked, is_prepared, prepare
 from fairlead.node.images.inventory import mark_used
 from fairlead.node.images.puller import request_pull
 from fairlead.node.settings import NodeSettings
@@ -100,11 +100,11 @@ class NodeImages:
         return replace(image, host_layer=await asyncio.to_thread(prepare, self._layers, single_id=self._single_id))
 
     async def prepare_host_layer(self) -> None:
-        """Makes the layer of host images before the first Pod asks for it. A Pod that comes earlier makes it itself, or
-        waits until it is complete."""
+        """Makes the layer of host images before the first Pod asks for it, unless another node makes it: the thread
+        costs 1 MB. A Pod that comes earlier makes it itself, or waits until it is complete."""
         await asyncio.sleep(_PREPARE_AFTER_S)
         with contextlib.suppress(OSError):
-            if not is_prepared(self._layers, single_id=self._single_id):
+            if not is_prepared(self._layers, single_id=self._single_id) and not is_locked(self._layers):
                 await asyncio.to_thread(prepare, self._layers, single_id=self._single_id)
 
     def _reference(self, name: str) -> Reference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +32,26 @@ def test_nodes_that_prepare_the_layer_at_the_same_time_get_one_whole_layer(tmp_p
     assert [str(path) for path in tmp_path.iterdir() if path.is_dir()] == sorted(layers)
 
 
-def test_a_node_prepares_the_layer_before_a_pod_needs_it(tmp_path: Path) -> None:
+def _prepare_ahead(tmp_path: Path) -> bool:
+    """Lets a node prepare the layer; returns whether the layer is there."""
     settings = NodeSettings(name="node1", ips=("172.30.0.11",), pod_cidrs=("10.244.1.0/24",), state_dir=str(tmp_path))
     clock = RealClock()
     client = FakeClient(clock=clock, ids=RandomIds(random.Random(1)))
     images = NodeImages(HostImages(files=(), version="9"), settings, client=client, clock=clock)
     run_jumping(images.prepare_host_layer())
-    assert is_prepared(f"{tmp_path}/host", single_id=settings.single_id)
+    return is_prepared(f"{tmp_path}/host", single_id=settings.single_id)
+
+
+def test_a_node_prepares_the_layer_before_a_pod_needs_it(tmp_path: Path) -> None:
+    assert _prepare_ahead(tmp_path)
+
+
+def test_a_node_leaves_the_layer_to_the_node_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    with open(tmp_path / "host" / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not _prepare_ahead(tmp_path)
+    assert _prepare_ahead(tmp_path)
 
 
 def test_a_layer_that_a_killed_agent_left_half_made_is_made_anew(tmp_path: Path) -> None:
