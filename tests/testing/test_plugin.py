@@ -67,6 +67,8 @@ def test_the_report_of_a_failure_has_pods_events_and_logs(own: Project) -> None:
     own.write(
         "test_mine.py",
         """
+        import time
+
         MANIFEST = '''
         apiVersion: v1
         kind: Pod
@@ -79,7 +81,11 @@ def test_the_report_of_a_failure_has_pods_events_and_logs(own: Project) -> None:
         def test_fails(fairlead_cluster, fairlead_namespace):
             fairlead_cluster.apply(MANIFEST, namespace=fairlead_namespace)
             fairlead_cluster.wait("pod/chatty", namespace=fairlead_namespace)
-            assert "the last words" in fairlead_cluster.logs("chatty", namespace=fairlead_namespace)
+            # A container is Ready before its first line is in the log and before its events are written.
+            while "the last words" not in fairlead_cluster.logs("chatty", namespace=fairlead_namespace):
+                time.sleep(0.05)
+            while "Started container" not in fairlead_cluster.kubectl("get", "events", "-n", fairlead_namespace):
+                time.sleep(0.05)
             raise RuntimeError("on purpose")
 
         def test_passes(fairlead_namespace):
