@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.cmd.commands.why import _subject, _without_port
+from fairlead.cmd.commands.explaining.why import _subject, _without_port
 from fairlead.cmd.errors import UsageError
 from fairlead.cmd.inspection.trying import dial_all
 from fairlead.explain.dialling import by_hand_dials, dials_to
