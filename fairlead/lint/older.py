@@ -39,10 +39,11 @@ def _backend(context: Context, backend: Value) -> None:
     name, port = backend.entry("serviceName"), backend.entry("servicePort")
     if name is None or name.value.form != "scalar":
         return
-    key = "number" if port is not None and isinstance(port.value.scalar, int) else "name"
+    is_number = port is not None and str(port.value.scalar).isdigit()  # also in quotes: a port's name has a letter
+    key = "number" if is_number else "name"
     inner: dict[str, Any] = {"name": name.value.scalar}
     if port is not None:
-        inner["port"] = {key: port.value.scalar}
+        inner["port"] = {key: int(port.value.scalar) if is_number else port.value.scalar}
     old = _Old(name, port, "service", inner)
     _report(context, old, (f"name: {name.value.text}", f"port: {{{key}: {port.value.text}}}" if port else ""))
     _replace(backend, old)
