@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.predicates import is_headless
 from fairlead.api.core.service.spec import ServicePort
-from fairlead.base.texts import text
+from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.snapshot import Snapshot, render_labels
 from fairlead.explain.sockets import Listener, describe
@@ -76,51 +76,64 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
             evidence,
             cure=_patch(s, port, "protocol", f'"{here[0].protocol}"'),
         )
-    taken = {target_port(one, pod) for one in s.found.spec.ports if one is not port}
-    other = sorted(
-        one.port for one in sockets if one.protocol == protocol and not one.loopback and one.port not in taken
-    )
+    return _nothing_listens(s, port, pod, number, sockets)
+
+
+def _nothing_listens(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: frozenset[Listener]) -> Finding:
+    """Returns the fault of a port without any socket: with the port that is meant, or the Pods that are not."""
+    name, protocol = pod.metadata.name, port.protocol or DEFAULT_PROTOCOL
+    looked_at = text("listening sockets of Pod {name}", name=name)
+    described = describe(sockets)
     if pod.spec.hostNetwork:  # the sockets are those of all programs of the node
-        other, evidence = (
-            [],
-            text("the Pod has hostNetwork, and the node listens on {described}", described=describe(sockets)),
-        )
-    elif others := [one.metadata.name for one in s.ready_pods if one is not pod and _serves(s, port, one)]:
         return fault(
             looked_at,
             text(
-                "nothing listens on target port {number} ({protocol}) in Pod {name}, but in {others}: does the "
-                "selector {labels} match too many Pods?",
-                number=number,
-                protocol=protocol,
-                name=name,
-                others=", ".join(others[:3]),
-                labels=render_labels(s.found.spec.selector),
-            ),
-            evidence,
-            cure=s.kubectl(f"get pods -l {render_labels(s.found.spec.selector)} --show-labels"),
-        )
-    return fault(
-        looked_at,
-        (
-            text(
-                "nothing listens on target port {number} ({protocol}) in Pod {name}: the process listens on {first}",
-                number=number,
-                protocol=protocol,
-                name=name,
-                first=other[0],
-            )
-            if other
-            else text(
                 "nothing listens on target port {number} ({protocol}) in Pod {name}",
                 number=number,
                 protocol=protocol,
                 name=name,
-            )
-        ),
-        evidence,
-        cure=_patch(s, port, "targetPort", str(other[0])) if other else s.kubectl(f"logs {name}"),
+            ),
+            text("the Pod has hostNetwork, and the node listens on {described}", described=described),
+            cure=s.kubectl(f"logs {name}"),
+        )
+    evidence = text("the Pod listens on {described}", described=described)
+    if others := [one.metadata.name for one in s.ready_pods if one is not pod and _serves(s, port, one)]:
+        labels = render_labels(s.found.spec.selector)
+        cause = text(
+            "nothing listens on target port {number} ({protocol}) in Pod {name}, but in {others}: does the "
+            "selector {labels} match too many Pods?",
+            number=number,
+            protocol=protocol,
+            name=name,
+            others=", ".join(others[:3]),
+            labels=labels,
+        )
+        return fault(looked_at, cause, evidence, cure=s.kubectl(f"get pods -l {labels} --show-labels"))
+    taken = {target_port(one, pod) for one in s.found.spec.ports if one is not port}
+    open_ports = {one.port for one in sockets if one.protocol == protocol and not one.loopback}
+    return _meant(s, port, pod, number, sorted(open_ports - taken), evidence)
+
+
+def _meant(s: Snapshot, port: ServicePort, pod: Pod, number: int, other: list[int], evidence: Text) -> Finding:
+    """Returns the fault with the first of the ports that may be meant."""
+    name, protocol = pod.metadata.name, port.protocol or DEFAULT_PROTOCOL
+    looked_at = text("listening sockets of Pod {name}", name=name)
+    if not other:
+        cause = text(
+            "nothing listens on target port {number} ({protocol}) in Pod {name}",
+            number=number,
+            protocol=protocol,
+            name=name,
+        )
+        return fault(looked_at, cause, evidence, cure=s.kubectl(f"logs {name}"))
+    cause = text(
+        "nothing listens on target port {number} ({protocol}) in Pod {name}: the process listens on {first}",
+        number=number,
+        protocol=protocol,
+        name=name,
+        first=other[0],
     )
+    return fault(looked_at, cause, evidence, cure=_patch(s, port, "targetPort", str(other[0])))
 
 
 def _serves(s: Snapshot, port: ServicePort, pod: Pod) -> bool:
