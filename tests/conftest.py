@@ -1,5 +1,5 @@
-"""Settings of all tests: the effort of hypothesis, failures instead of skips if a program could be installed, and a
-cleanup if the run is asked to end.
+"""Settings of all tests: the effort of hypothesis, failures instead of skips if a program could be installed, leaks
+that fail in their own module, and a cleanup if the run is asked to end.
 
 `HYPOTHESIS_PROFILE=soak` tries long and prints its seed.
 """
@@ -7,12 +7,13 @@ cleanup if the run is asked to end.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -68,6 +69,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.getuid() == 0 and not (ROOT.stat().st_mode & stat.S_IXOTH and Path(__file__).stat().st_mode & stat.S_IROTH):
         pytest.exit(f"{ROOT} must be readable for the ordinary users of the tests: chmod -R go+rX {ROOT}", 2)
     signal.signal(signal.SIGTERM, _told_to_end)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_of_a_module() -> Iterator[None]:
+    """Collects garbage at the end of a module: sockets and files that it left open fail there and not in a test that
+    comes by chance later. What collection made is frozen, so that this takes milliseconds."""
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubernetes import client, config
+
 from fairlead.api.kinds import built_in
 from fairlead.apiserver.server import ApiServer
 from fairlead.apiserver.settings import ApiSettings
@@ -38,6 +40,16 @@ class Served:
 
     url: str
     kubeconfig: Path
+
+    @contextmanager
+    def client(self) -> Iterator[client.ApiClient]:
+        """A client with the rights of the administrator, whose connections are closed at the end."""
+        api = config.new_client_from_config(str(self.kubeconfig))
+        try:
+            yield api
+        finally:
+            api.close()
+            api.rest_client.pool_manager.clear()
 
 
 @contextmanager

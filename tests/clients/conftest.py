@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from kubernetes.client import ApiClient
 
 from .apiserver import Served, serving
 
@@ -13,3 +14,9 @@ from .apiserver import Served, serving
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("api")) as server:
         yield server
+
+
+@pytest.fixture
+def api(served: Served) -> Iterator[ApiClient]:
+    with served.client() as client:
+        yield client

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kubernetes import config, dynamic
+from kubernetes import dynamic
 
 from fairlead.api.kinds import built_in
 
@@ -13,8 +14,9 @@ from .apiserver import Served
 
 
 @pytest.fixture(scope="module")
-def client(served: Served) -> dynamic.DynamicClient:
-    return dynamic.DynamicClient(config.new_client_from_config(str(served.kubeconfig)))
+def client(served: Served) -> Iterator[dynamic.DynamicClient]:
+    with served.client() as api:
+        yield dynamic.DynamicClient(api)
 
 
 @pytest.mark.slow
@@ -38,3 +40,4 @@ def test_the_dynamic_client_creates_applies_watches_and_deletes(client: dynamic.
     assert next(events)["object"].data.k == "2"
     maps.delete(name="a", namespace="default")
     assert next(events)["type"] == "DELETED"
+    events.close()

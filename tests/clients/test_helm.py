@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import config, dynamic
+from kubernetes import dynamic
+from kubernetes.client import ApiClient
 
 from . import chart
 from .apiserver import Served
@@ -40,9 +41,9 @@ def helm(served: Served, *calls: tuple[str, list[Any], dict[str, Any]]) -> list[
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="programs are not given: helm-python-sdk")
 def test_a_chart_with_every_common_kind_is_installed_upgraded_rolled_back_and_removed(
-    served: Served, tmp_path: Path
+    served: Served, api: ApiClient, tmp_path: Path
 ) -> None:
-    client = dynamic.DynamicClient(config.new_client_from_config(str(served.kubeconfig)))
+    client = dynamic.DynamicClient(api)
     maps = client.resources.get(api_version="v1", kind="ConfigMap")
     deployments = client.resources.get(api_version="apps/v1", kind="Deployment")
 

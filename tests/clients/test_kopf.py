@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client, config, dynamic, watch
+from kubernetes import client, dynamic, watch
 
 from tests.apiserver.webhooks import certificate
 
@@ -78,9 +78,10 @@ def operator(served: Served, home: Path) -> Iterator[Path]:
 
 def until(listing: Callable[..., Any], found: Callable[[Any], bool], *where: str) -> Any:
     """Watches a list of custom objects, or of webhooks, until an object is as wanted; returns the object."""
-    for event in watch.Watch().stream(listing, *where, timeout_seconds=_WAIT_S):
-        if event["type"] != "DELETED" and found(event["object"]):
-            return event["object"]
+    with closing(watch.Watch().stream(listing, *where, timeout_seconds=_WAIT_S)) as events:
+        for event in events:
+            if event["type"] != "DELETED" and found(event["object"]):
+                return event["object"]
     raise AssertionError("not reached")
 
 
@@ -89,8 +90,9 @@ def shop(name: str, size: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_an_operator_by_kopf_handles_and_admits_custom_objects(served: Served, tmp_path: Path) -> None:
-    api = config.new_client_from_config(str(served.kubeconfig))
+def test_an_operator_by_kopf_handles_and_admits_custom_objects(
+    served: Served, api: client.ApiClient, tmp_path: Path
+) -> None:
     objects: Any = client.CustomObjectsApi(api)
     hooks = client.AdmissionregistrationV1Api(api)
     crds = dynamic.DynamicClient(api).resources.get(
@@ -118,4 +120,5 @@ def test_an_operator_by_kopf_handles_and_admits_custom_objects(served: Served, t
         stream = watch.Watch().stream(
             objects.list_namespaced_custom_object, *place, resource_version=version, timeout_seconds=_WAIT_S
         )
-        assert any(event["type"] == "DELETED" for event in stream)
+        with closing(stream):
+            assert any(event["type"] == "DELETED" for event in stream)

@@ -9,12 +9,12 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client, config, watch
+from kubernetes import client, watch
 
 from .apiserver import Served
 
@@ -54,14 +54,16 @@ def wait_for(listing: Callable[..., Any], found: Callable[[list[Any]], bool], **
     if found(list(items.values())):
         return list(items.values())
     version = first.metadata.resource_version
-    for event in watch.Watch().stream(listing, resource_version=version, timeout_seconds=_WAIT_S, **where):
-        obj = event["object"]
-        if event["type"] == "DELETED":
-            items.pop(obj.metadata.uid, None)
-        else:
-            items[obj.metadata.uid] = obj
-        if found(list(items.values())):
-            return list(items.values())
+    stream = watch.Watch().stream(listing, resource_version=version, timeout_seconds=_WAIT_S, **where)
+    with closing(stream) as events:
+        for event in events:
+            obj = event["object"]
+            if event["type"] == "DELETED":
+                items.pop(obj.metadata.uid, None)
+            else:
+                items[obj.metadata.uid] = obj
+            if found(list(items.values())):
+                return list(items.values())
     raise AssertionError(f"not reached: {[(item.metadata.name, item.status) for item in items.values()]}")
 
 
@@ -86,9 +88,10 @@ def add_node(core: client.CoreV1Api, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not all(map(os.environ.get, PROGRAMS)), reason=f"programs are not given: {' and '.join(PROGRAMS)}")
-def test_upstreams_controllers_and_scheduler_work_and_see_every_kind(served: Served, tmp_path: Path) -> None:
+def test_upstreams_controllers_and_scheduler_work_and_see_every_kind(
+    served: Served, api: client.ApiClient, tmp_path: Path
+) -> None:
     manager, scheduler = (os.environ[name] for name in PROGRAMS)
-    api = config.new_client_from_config(str(served.kubeconfig))
     core, apps = client.CoreV1Api(api), client.AppsV1Api(api)
     with running(manager, served, tmp_path) as first, running(scheduler, served, tmp_path) as second:
         core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name="shop")))

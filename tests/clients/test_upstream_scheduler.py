@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from kubernetes import client, config, watch
+from kubernetes import client, watch
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.kind import Pod
@@ -62,13 +63,14 @@ class Cluster:
 
     def decided(self, name: str, namespace: str) -> Any:
         """Waits until the pod is bound, or its condition says why not; returns it."""
-        events = watch.Watch().stream(
+        stream = watch.Watch().stream(
             self.core.list_namespaced_pod, namespace, field_selector=f"metadata.name={name}", timeout_seconds=120
         )
-        for event in events:
-            pod = event["object"]
-            if any(c.type == "PodScheduled" for c in pod.status.conditions or []):
-                return pod
+        with closing(stream) as events:
+            for event in events:
+                pod = event["object"]
+                if any(c.type == "PodScheduled" for c in pod.status.conditions or []):
+                    return pod
         raise AssertionError(f"{name} was not decided about")
 
     def raw(self, listing: Any) -> list[bytes]:
@@ -114,18 +116,21 @@ def wait_until_seen(cluster: Cluster, number: int) -> None:
     container = {"name": "c", "image": "example.com/x:1"}
     spec = {"containers": [container], "nodeSelector": {"probe": name}, "automountServiceAccountToken": False}
     cluster.add_pod({"metadata": {"name": name, "namespace": "one", "labels": {"app": "probe"}}, "spec": spec})
-    watching = watch.Watch().stream(
+    stream = watch.Watch().stream(
         cluster.core.list_namespaced_pod, "one", field_selector=f"metadata.name={name}", timeout_seconds=120
     )
-    assert any(event["object"].spec.node_name for event in watching)
+    with closing(stream) as events:
+        assert any(event["object"].spec.node_name for event in events)
     cluster.core.delete_namespaced_pod(name, "one", grace_period_seconds=0)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get(PROGRAM), reason=f"programs are not given: {PROGRAM}")
-def test_upstreams_scheduler_and_ours_find_the_same_nodes_feasible(served: Served, tmp_path: Path) -> None:
+def test_upstreams_scheduler_and_ours_find_the_same_nodes_feasible(
+    served: Served, api: client.ApiClient, tmp_path: Path
+) -> None:
     program = os.environ[PROGRAM]
-    cluster = Cluster(config.new_client_from_config(str(served.kubeconfig)))
+    cluster = Cluster(api)
     cluster.namespaces()
     bound = refused = 0
     with running(program, served, tmp_path):
