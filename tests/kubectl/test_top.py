@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -91,6 +92,17 @@ data:
     apiVersion: kubelet.config.k8s.io/v1beta1
     cgroupDriver: systemd
     imageGCHighThresholdPercent: 95
+    containerLogMaxSize: 1Ki
+    containerLogMaxFiles: 2
+"""
+LOUD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: loud}
+spec:
+  nodeName: node1
+  restartPolicy: Never
+  containers: [{name: c, image: busybox, command: [seq, "40000"]}]
 """
 NODE = "/api/v1/nodes/node1/proxy"
 
@@ -136,6 +148,14 @@ def test_a_nodes_settings_are_those_of_the_config_map(kubectl: Kubectl) -> None:
     try:
         until("the node follows", lambda: shown()["imageGCHighThresholdPercent"] == 95)
         until("an event says what is ignored", lambda: "cgroupDriver" in kubectl("get", "events", "-A"))
+        (kubectl.manifests / "loud.yaml").write_text(LOUD)
+        kubectl("apply", "-f", "loud.yaml")
+        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loud", "--timeout=120s")
+        uid = kubectl("get", "pod", "loud", "-o", "jsonpath={.metadata.uid}")
+        files = kubectl("get", "--raw", f"{NODE}/logs/pods/default_loud_{uid}/c/")
+        assert re.findall(r">(0\.log\S*)</a>", files) == ["0.log", "0.log.1"]
+        assert kubectl("logs", "loud").split()[-1] == "40000"
     finally:
         kubectl("delete", "-f", "settings.yaml")
+        kubectl("delete", "pod", "loud", "--ignore-not-found", "--now")
     until("the default is back", lambda: shown()["imageGCHighThresholdPercent"] == 85)

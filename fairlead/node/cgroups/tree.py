@@ -26,8 +26,11 @@ class ControlGroups:
     def version(self) -> int:
         return self._place.version
 
-    def make(self, pod: str, run: str, limits: Limits, *, pod_limits: Limits | None) -> tuple[str, ...]:
-        """Returns the directories of the run's new group. Raises OSError."""
+    def make(
+        self, pod: str, run: str, limits: Limits, *, pod_limits: Limits | None, pod_pids: int = -1
+    ) -> tuple[str, ...]:
+        """Returns the directories of the run's new group. `pod_pids`: processes and threads that the whole pod may
+        have; without a limit if that is not above 0. Raises OSError."""
         for group in self._place.roots:
             os.makedirs(f"{group}/{pod}", exist_ok=True)
             if self.version == 2:
@@ -36,6 +39,9 @@ class ControlGroups:
             os.makedirs(f"{group}/{pod}/{run}", exist_ok=True)
         if pod_limits is not None:
             self._apply(pod, pod_limits)
+        if pod_pids > 0:
+            at = self._place.roots[0 if self.version == 2 else CONTROLLERS.index("pids")]
+            _write(f"{at}/{pod}/pids.max", str(pod_pids))
         self._apply(f"{pod}/{run}", limits)
         return tuple(f"{root}/{pod}/{run}" for root in self._place.roots)
 

@@ -36,6 +36,16 @@ class KubeletConfig:
     evictionPressureTransitionPeriod: str = "5m0s"
     nodeStatusMaxImages: int = 50
     allowedUnsafeSysctls: tuple[str, ...] = ()
+    containerLogMaxSize: str = "10Mi"
+    """The size at which a container's log is rotated; of containers that start later, if the setting is changed."""
+    containerLogMaxFiles: int = 5
+    """The number of files of a container's log, the current one included."""
+    podPidsLimit: int = -1
+    """The number of processes and threads that a pod may have, if the node may make control groups; -1: unlimited."""
+
+    @property
+    def log_max_bytes(self) -> int:
+        return int(parse_quantity(self.containerLogMaxSize))
 
     @property
     def image_minimum_age_s(self) -> float:
@@ -69,6 +79,8 @@ def _checked(name: str, value: Any) -> Any:
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
                 raise BadKubeletConfig(f"{name}: expected a list of names")
             return tuple(value)
+        case "containerLogMaxSize":
+            return _size(name, value)
         case "imageMinimumGCAge" | "evictionPressureTransitionPeriod":
             duration_s(name, value)
             return value
@@ -76,8 +88,21 @@ def _checked(name: str, value: Any) -> Any:
             return _number(name, value)
 
 
+_RANGES = {"nodeStatusMaxImages": (-1, 1 << 31), "containerLogMaxFiles": (2, 1000), "podPidsLimit": (-1, 1 << 22)}
+"""The smallest and the largest numbers; of all other fields 0 and 100 (shares in percent)."""
+
+
+def _size(name: str, value: Any) -> str:
+    try:
+        if isinstance(value, str) and parse_quantity(value) >= 1:
+            return value
+    except ValueError:
+        pass
+    raise BadKubeletConfig(f"{name}: invalid value {value!r}: expected an amount such as 10Mi")
+
+
 def _number(name: str, value: Any) -> int:
-    least, most = (-1, 1 << 31) if name == "nodeStatusMaxImages" else (0, 100)
+    least, most = _RANGES.get(name, (0, 100))
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise BadKubeletConfig(f"{name}: invalid value {value!r}: expected a number from {least} to {most}")
     return value

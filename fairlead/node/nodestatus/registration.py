@@ -27,7 +27,7 @@ KUBERNETES_VERSION = "v1.36.0"
 NO_KERNEL_LIMITS = "NoControlGroups"
 KERNEL_LIMITS_TEXT = (
     "this user may not make control groups with limits: limits.cpu is ignored, limits.memory is enforced by the "
-    "node's agent"
+    "node's agent, podPidsLimit of the kubelet's settings has no effect"
 )
 _CALM = {
     "MemoryPressure": (

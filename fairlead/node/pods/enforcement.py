@@ -35,15 +35,18 @@ class ContainerLimits:
         """The run that was killed for its memory."""
 
     def prepare(self, container: Container, run: str) -> Enforcement:
-        """Makes the run's control group, if the pod has any requests or limits. Raises ConfigProblem."""
+        """Makes the run's control group, if the pod has any requests or limits, or the node a limit of processes.
+        Raises ConfigProblem."""
         local, deps = self._local, self._local.deps
         resources = local.state.allocated.get(container.name, container.resources)
         groups: tuple[str, ...] = ()
-        if deps.cgroups is not None and qos_class(local.pod.spec) != "BestEffort":
+        pids = deps.monitor.config.podPidsLimit
+        if deps.cgroups is not None and (pids > 0 or qos_class(local.pod.spec) != "BestEffort"):
             try:
                 whole = local.pod.spec.resources
                 pod_limits = limits_of(whole) if whole is not None and whole.limits else None
-                groups = deps.cgroups.make(local.pod.metadata.uid, run, limits_of(resources), pod_limits=pod_limits)
+                uid, limits = local.pod.metadata.uid, limits_of(resources)
+                groups = deps.cgroups.make(uid, run, limits, pod_limits=pod_limits, pod_pids=pids)
             except OSError as error:
                 raise ConfigProblem(f"cannot make the control group: {error}") from error
         return Enforcement(run, resources, groups, oom_score_adj(local.pod, container, resources, deps.memory_bytes))

@@ -47,6 +47,8 @@ def start_message(
             oom_score_adj=limits.oom_score_adj,
         ),
         log_path=local.files.logs.new(container.name, action.attempt, limits.run),
+        log_max_bytes=local.deps.monitor.config.log_max_bytes,
+        log_max_files=local.deps.monitor.config.containerLogMaxFiles,
         record=ContainerRecord(
             container=container.name,
             attempt=action.attempt,

@@ -13,7 +13,7 @@ from fairlead.node.cgroups.detect import Place, find_place
 from fairlead.node.cgroups.limits import Limits
 from fairlead.node.cgroups.tree import ControlGroups, MemoryInUse
 
-FILES = ("memory.max", "memory.oom.group", "memory.current", "memory.events", "cpu.max", "cpu.weight")
+FILES = ("pids.max", "memory.max", "memory.oom.group", "memory.current", "memory.events", "cpu.max", "cpu.weight")
 
 
 def unified(root: Path) -> ControlGroups:
@@ -39,6 +39,13 @@ def test_the_second_version_gets_maxima_weights_and_controllers(tmp_path: Path) 
     assert (run / "memory.oom.group").read_text() == "1"
     assert [(pod / name).read_text() for name in ("memory.max", "cpu.max")] == ["max", "max 100000"]
     assert (pod / "cgroup.subtree_control").read_text().startswith("+")
+
+
+def test_a_pod_gets_a_limit_of_processes_only_if_the_node_has_one(tmp_path: Path) -> None:
+    groups = unified(tmp_path)
+    for limit, text in ((-1, ""), (50, "50")):
+        groups.make("pod", "run", Limits(), pod_limits=None, pod_pids=limit)
+        assert (tmp_path / "pod/pids.max").read_text() == text
 
 
 def test_a_limit_below_what_is_used_is_refused_and_kills_nothing(tmp_path: Path) -> None:
@@ -106,3 +113,14 @@ def test_a_process_in_a_group_of_the_kernel_is_killed_for_its_memory(real: Contr
     assert real.oom_kills("pod", "run") == 1
     real.remove("pod", "run")
     assert not any(os.path.exists(directory) for directory in directories)
+
+
+@pytest.mark.kernel
+def test_the_processes_of_a_pod_share_one_limit_of_the_kernel(real: ControlGroups) -> None:
+    for run in ("one", "two"):
+        directories = real.make("pod", run, Limits(), pod_limits=None, pod_pids=2)
+        enter = "".join(f"echo $$ > {directory}/cgroup.procs\n" for directory in directories)
+        script = f"{enter}sleep 0 && echo forked\n(sleep 0; sleep 0) || echo refused"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert (done.stdout.split()[:1], "fork" in done.stderr.lower()) == (["forked"], True)
+        real.remove("pod", run)

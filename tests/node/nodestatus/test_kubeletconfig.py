@@ -26,6 +26,8 @@ def test_what_kubeadm_writes_is_accepted_and_fields_without_an_effect_are_named(
     assert config.image_minimum_age_s == 3723.5
     assert config.evictionHard == {"memory.available": "5%"}
     assert parse_config({}) == (KubeletConfig(), [])
+    logs, _ = parse_config({"containerLogMaxSize": "1Mi", "containerLogMaxFiles": 2, "podPidsLimit": 50})
+    assert (logs.log_max_bytes, logs.containerLogMaxFiles, logs.podPidsLimit) == (1 << 20, 2, 50)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,10 @@ def test_what_kubeadm_writes_is_accepted_and_fields_without_an_effect_are_named(
         ({"evictionHard": {"memory.available": "much"}}, "evictionHard[memory.available]"),
         ({"evictionHard": []}, "evictionHard"),
         ({"nodeStatusMaxImages": -2}, "nodeStatusMaxImages"),
+        ({"containerLogMaxFiles": 1}, "containerLogMaxFiles"),
+        ({"containerLogMaxSize": "much"}, "containerLogMaxSize"),
+        ({"containerLogMaxSize": "0"}, "containerLogMaxSize"),
+        ({"podPidsLimit": "10"}, "podPidsLimit"),
         ({"allowedUnsafeSysctls": "kernel.msgmax"}, "allowedUnsafeSysctls"),
     ],
 )

@@ -14,20 +14,21 @@ import os
 from collections.abc import Callable
 
 from fairlead.base.instant import Instant, render_micro_time
+from fairlead.node.runtime.protocol.messages import LOG_MAX_BYTES, LOG_MAX_FILES
 
-MAX_BYTES = 10 << 20
-KEEP = 3
-"""The number of older files (`0.log.1` is the newest) beside the current one."""
 _MAX_LINE = 16 << 10
 
 
 class LogFile:
     """Appends what containers write, line by line."""
 
-    def __init__(self, path: str, *, now: Callable[[], Instant], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, path: str, *, now: Callable[[], Instant], max_bytes: int = LOG_MAX_BYTES, max_files: int = LOG_MAX_FILES
+    ) -> None:
         self.path = path
         self._now = now
         self._max = max_bytes
+        self._keep = max_files - 1
         self._fd = -1
         self._size = 0
         self._open()
@@ -53,7 +54,7 @@ class LogFile:
     def _rotate(self) -> None:
         """Leaves the file to be opened by the next write, which may fail."""
         self.close()
-        for number in range(KEEP - 1, 0, -1):
+        for number in range(self._keep - 1, 0, -1):
             _rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
         _rename(self.path, f"{self.path}.1")
         self._size = 0
@@ -62,6 +63,16 @@ class LogFile:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+def older_files(path: str) -> list[str]:
+    """Returns the paths of the rotated files of a log, the oldest first."""
+    folder, name = os.path.split(path)
+    try:
+        rests = [entry[len(name) + 1 :] for entry in os.listdir(folder) if entry.startswith(f"{name}.")]
+    except OSError:
+        return []
+    return [f"{path}.{number}" for number in sorted((int(rest) for rest in rests if rest.isdecimal()), reverse=True)]
 
 
 def _rename(old: str, new: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.runtime.logs.logfile import KEEP
+from fairlead.node.runtime.logs.logfile import older_files
 
 _POLL_S = 0.1
 _CHUNK = 1 << 16
@@ -116,9 +116,9 @@ class _Follower:
 
 def _entries(path: str, follower: _Follower | None = None) -> Iterator[bytes]:
     """Yields all lines on disk, the oldest file first."""
-    for number in range(KEEP, 0, -1):
+    for older in older_files(path):
         try:
-            with open(f"{path}.{number}", "rb") as file:
+            with open(older, "rb") as file:
                 for line in file:
                     yield line.rstrip(b"\n")
         except FileNotFoundError:

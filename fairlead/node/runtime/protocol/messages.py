@@ -12,7 +12,11 @@ from typing import Literal
 from fairlead.base.dataclass import dataclass, field
 from fairlead.node.runtime.protocol.containerspec import ContainerSpec, ExecSpec
 
-VERSION = 6
+LOG_MAX_BYTES = 10 << 20
+LOG_MAX_FILES = 5
+"""The number of files of a log: the current one and older ones, of which `0.log.1` is the newest."""
+
+VERSION = 7
 """The version of the protocol: raised with every change of a message. It is in each packet (`wire`)."""
 
 
@@ -79,6 +83,8 @@ class StartContainer:
     sandbox: str
     spec: ContainerSpec
     log_path: str
+    log_max_bytes: int = LOG_MAX_BYTES
+    log_max_files: int = LOG_MAX_FILES
     record: ContainerRecord
     pid_namespace_of: str = ""
     """The running container whose processes it shares; empty: `pids` says."""

@@ -212,7 +212,7 @@ class Zygote:
         spec, sandbox = start.spec, self._sandboxes[start.sandbox]
         neighbour = self._running(start.pid_namespace_of) if start.pid_namespace_of else None
         launch.prepare(spec)
-        log = LogFile(start.log_path, now=self._clock.now)
+        log = LogFile(start.log_path, now=self._clock.now, max_bytes=start.log_max_bytes, max_files=start.log_max_files)
         ours, theirs = self._stdio(spec.process, stdin=spec.stdin)
         error_r, error_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:

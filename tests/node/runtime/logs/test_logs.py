@@ -6,8 +6,10 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
 from fairlead.base.instant import Instant
-from fairlead.node.runtime.logs.logfile import KEEP, LogFile, LogStream
+from fairlead.node.runtime.logs.logfile import LogFile, LogStream
 from fairlead.node.runtime.logs.logread import LogQuery, last_lines, read_log
 
 
@@ -62,15 +64,16 @@ def test_a_long_line_comes_back_whole(tmp_path: Path) -> None:
     assert read(path, timestamps=True) == "2023-11-14T22:13:21.000000000Z " + "x" * 40_000 + "y\n", "one time a line"
 
 
-def test_the_size_on_disk_is_bounded_and_the_newest_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", [2, 4, 12])
+def test_size_and_number_of_files_are_bounded_and_the_newest_lines_are_kept(tmp_path: Path, files: int) -> None:
     path = tmp_path / "0.log"
-    stream = LogStream(LogFile(str(path), now=Times(), max_bytes=500), "stdout")
-    for number in range(200):
+    stream = LogStream(LogFile(str(path), now=Times(), max_bytes=500, max_files=files), "stdout")
+    for number in range(400):
         stream.feed(f"{number}\n".encode())
-    assert len(list(tmp_path.iterdir())) == KEEP + 1
-    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 500 * (KEEP + 1)
+    assert len(list(tmp_path.iterdir())) == files
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 500 * files
     lines = read(path).split()
-    assert lines == [str(n) for n in range(200 - len(lines), 200)]
+    assert lines == [str(n) for n in range(400 - len(lines), 400)]
 
 
 def test_following_goes_on_over_a_rotation_and_ends_with_the_container(tmp_path: Path) -> None:

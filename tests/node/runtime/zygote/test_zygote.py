@@ -11,10 +11,12 @@ import socket
 
 import pytest
 
+from fairlead.net import linux
 from fairlead.node.runtime.agent.zygoteclient import ZygoteError
 from fairlead.node.runtime.protocol import wire
 from fairlead.node.runtime.protocol.containerspec import ConsoleSize, ExecSpec, Mount, User
 from fairlead.node.runtime.protocol.messages import (
+    ContainerRecord,
     Exited,
     ExitStatus,
     Inventory,
@@ -22,6 +24,7 @@ from fairlead.node.runtime.protocol.messages import (
     MakeSandbox,
     Request,
     Sandbox,
+    StartContainer,
 )
 from tests.net.sandbox import as_any_user
 from tests.node.sandbox import SANDBOX, Bench, fork_zygote, in_sandbox, read, single_id, with_zygote, write
@@ -65,7 +68,8 @@ def test_devices_proc_and_sys_are_the_containers_own(ordinary: bool) -> None:
 def test_a_missing_mount_point_inside_a_read_only_directory_is_made(ordinary: bool) -> None:
     async def work(bench: Bench) -> list[str]:
         volume = bench.directory + "/volume"
-        os.mkdir(volume)
+        os.makedirs(volume + "/below")
+        linux.mount("below", volume + "/below", "tmpfs", 0, "mode=777")
         write(volume + "/file", "from the volume\n")
         mounts = [
             Mount(source=volume, destination="/etc/deep/er", read_only=True),
@@ -75,7 +79,8 @@ def test_a_missing_mount_point_inside_a_read_only_directory_is_made(ordinary: bo
         ]
         script = (
             "cat /etc/deep/er/file /etc/hostname; test -s /etc/passwd && echo passwd; echo new > /data/new && echo w;"
-            "touch /etc/deep/er/no 2>/dev/null || echo ro; touch /var/cache/c && echo cache"
+            "touch /etc/deep/er/no 2>/dev/null || touch /etc/deep/er/below/no 2>/dev/null || echo ro;"
+            "touch /var/cache/c && echo cache"
         )
         log = (await bench.run("a", "sh", "-c", script, mounts=mounts))[1]
         return [*log, read(volume + "/new")]
@@ -316,3 +321,25 @@ def test_a_container_has_the_users_limit_of_descriptors_and_not_the_zygotes() ->
     assert limits[1] >= hard
     _, log = with_zygote(work, before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
     assert log[:2] == [f"stdout F {soft}", f"stdout F {hard}"]
+
+
+@as_any_user
+def test_a_log_has_the_size_and_the_number_of_files_that_the_node_gives(ordinary: bool) -> None:
+    async def work(bench: Bench) -> list[str]:
+        record = ContainerRecord(container="c", attempt=0, backoff_s=0.0, image="i", image_id="i", stop_signal="")
+        script = "for n in 1 2 3 4 5 6 7 8 9; do head -c 3000 /dev/zero | tr '\\0' x; echo; done"
+        message = StartContainer(
+            id="c",
+            sandbox="s",
+            spec=bench.spec("sh", "-c", script),
+            log_path=bench.log_path("c"),
+            log_max_bytes=4000,
+            log_max_files=3,
+            record=record,
+        )
+        await bench.client.start_container(message)
+        await bench.exit_of("c")
+        names = sorted(name for name in os.listdir(bench.directory) if name.startswith("c.log"))
+        return [f"{name} {os.stat(f'{bench.directory}/{name}').st_size > 3000}" for name in names]
+
+    assert with_zygote(work, ordinary=ordinary) == ["c.log True", "c.log.1 True", "c.log.2 True"]
