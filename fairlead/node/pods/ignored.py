@@ -70,7 +70,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
     VolumeMount: {
         "bindMountOptions": _any,
         "mountPropagation": _one_of("HostToContainer", "Bidirectional"),
-        "recursiveReadOnly": _one_of("Enabled"),
     },
     EmptyDirVolumeSource: {"mode": _any},
     ConfigMapVolumeSource: {"defaultUser": _any},
@@ -82,6 +81,21 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
     ServiceAccountTokenProjection: {"user": _any},
 }
 """The values of each field that ask for something unimplemented, by the type that has the field."""
+
+
+_REASONS: Mapping[str, str] = {
+    "allowPrivilegeEscalation": "file systems of containers are mounted nosuid, with no_new_privs set",
+    "hostUsers": "all Pods share the cluster's user namespace, to which files of layers and volumes belong",
+    "mountPropagation": "a container's mounts are private to it",
+    "seccompProfile": "profiles of the type Localhost are not read",
+}
+"""Reasons, by the name of the field that is ignored."""
+
+
+def explained(path: str) -> str:
+    """Returns the path of an ignored field, with its reason if `_REASONS` has one."""
+    reason = _REASONS.get(path.rpartition(".")[2])
+    return f"{path} ({reason})" if reason else path
 
 
 def ignored_fields(pod: Pod, *, kernel_limits: bool, host_namespaces: bool) -> list[str]:

@@ -22,7 +22,7 @@ from fairlead.node.pods import plan, recovery
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
 from fairlead.node.pods.hostports import PortTaken
-from fairlead.node.pods.ignored import ignored_fields
+from fairlead.node.pods.ignored import explained, ignored_fields
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Action, Fail, Finish, Reset, Resize, SetUp, Start, Stop, TearDown
 from fairlead.node.pods.resize import grant, lacking
@@ -224,7 +224,8 @@ class PodWorker:
         news = [path for path in self._ignored(self._local.pod) if path not in self._reported]
         self._reported.update(news)
         if news:
-            self._local.event("Warning", "Ignored", f"Not supported by Fairlead's nodes: {', '.join(news)}")
+            text = ", ".join(map(explained, news))
+            self._local.event("Warning", "Ignored", f"Not supported by Fairlead's nodes: {text}")
 
     def _ignored(self, pod: Pod) -> list[str]:
         deps = self._deps

@@ -15,7 +15,7 @@ import pytest
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.volumes.volume import Volume
-from fairlead.node.pods.ignored import IGNORED, ignored_fields
+from fairlead.node.pods.ignored import IGNORED, explained, ignored_fields
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.table import SUPPORTED, plugin_of
 from tests.node.makers import pod
@@ -27,6 +27,7 @@ AGENT, CHOOSE, ENV, FILES = (
     "node/env/test_env.py",
     "node/volumes/test_podfiles.py",
 )
+ZYGOTE = "node/runtime/zygote/test_zygote.py"
 PLAN, PROBES, SPEC, ETC = (
     "node/pods/test_plan.py",
     "node/probes/test_probes.py",
@@ -229,6 +230,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "name": MAPS,
         "mountPath": MAPS,
         "readOnly": f"{SPEC}::test_a_container_has_the_images_files_below_the_pods",
+        "recursiveReadOnly": f"{ZYGOTE}::test_a_missing_mount_point_inside_a_read_only_directory_is_made",
         "subPath": "node/runtime/files/test_safepath.py::test_links_that_stay_inside_are_followed",
         "subPathExpr": f"{SPEC}::test_a_sub_path_is_made_of_the_containers_environment",
     },
@@ -427,6 +429,12 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
         "spec.containers[0].volumeMounts[1].mountPropagation",
         "spec.hostPID",
     ]
+
+
+def test_the_event_says_why_a_field_has_no_effect_if_kernel_or_cluster_forbid_it() -> None:
+    assert explained("spec.hostUsers").startswith("spec.hostUsers (all Pods share the cluster's user namespace")
+    assert explained("spec.containers[0].volumeMounts[1].mountPropagation").endswith(" are private to it)")
+    assert explained("spec.containers[0].resources.limits[cpu]") == "spec.containers[0].resources.limits[cpu]"
 
 
 def named(pod: Pod) -> list[str]:
