@@ -23,7 +23,7 @@ from fairlead.api.core.pod.placement.affinity import (
     TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 )
-from fairlead.api.meta.types import LabelSelector
+from fairlead.api.meta.types import LabelSelector, OwnerReference
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
 from fairlead.scheduler.plan import Chosen, choose
@@ -38,9 +38,10 @@ def test_three_replicas_land_on_three_nodes_however_loaded_those_are() -> None:
     for key, placed in list(snapshot.nodes["node3"].pods.items()):
         placed.pod.metadata.labels = {"app": "other"}
         snapshot.put_pod(key, placed.pod, "node3")
+    replica_set = OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name="web", uid="rs", controller=True)
     landed = []
     for i in range(3):
-        p = wanting(f"web-{i}")
+        p = wanting(f"web-{i}", owner=replica_set)
         landed.append(chosen(p, snapshot))
         snapshot.put_pod(f"default/web-{i}", p, landed[-1])
     assert sorted(landed) == ["node1", "node2", "node3"]

@@ -1,8 +1,9 @@
 """PodTopologySpread: spreads matching pods over the domains of a topology, such as zones or nodes.
 
-Pods without constraints get two soft ones: over nodes and over zones. Those count the pods of the same controller, or
-with the same labels if the pod lacks a controller. Upstream counts those of the same Service, ReplicaSet, StatefulSet
-or ReplicationController; to find these, the scheduler would need to cache all four kinds.
+Pods without constraints get two soft ones: over nodes and over zones. For a pod of a ReplicaSet, StatefulSet or
+ReplicationController, these count the pods of the same controller. For any other pod, they count the pods that all
+Services of the pod select; a pod without a Service is not spread. Upstream combines both selectors in the first case;
+the result differs only if a Service selects more labels than the pods of one controller share.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.nodeterms import matches_required
 from fairlead.api.core.pod.placement.affinity import TopologySpreadConstraint
 from fairlead.api.core.pod.placement.tolerations import untolerated
+from fairlead.api.core.service.kind import SERVICE
 from fairlead.api.core.topology.labels import HOSTNAME_LABEL, ZONE_LABEL
+from fairlead.api.meta.types import LabelSelector, controller_of
 from fairlead.base.dataclass import dataclass
+from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
 from fairlead.scheduler.cache.counting import count_matching
 from fairlead.scheduler.cache.nodeinfo import NodeInfo
@@ -29,7 +34,9 @@ from fairlead.scheduler.framework import MAX_SCORE, Change, Cycle, Plugin, Rejec
 _SKEWED = Rejection(("node(s) didn't match pod topology spread constraints",), resolvable=True)
 _NO_LABEL = Rejection(("node(s) didn't match pod topology spread constraints (missing required label)",))
 _DEFAULTS = ((HOSTNAME_LABEL, 3), (ZONE_LABEL, 5))
-"""Topology key and maximum skew of the constraints of pods without own constraints."""
+"""Topology key and maximum skew of the constraints of pods that have no constraints."""
+_SPREADING = ("ReplicaSet", "StatefulSet", "ReplicationController")
+"""Controllers whose pods are spread without a Service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def prepare(info: PodInfo, snapshot: Snapshot) -> Cycle:
 
     def score(nodes: Sequence[NodeInfo]) -> Sequence[int]:
         if not constraints:
-            return _default_scores(info.group, nodes, snapshot)
+            return _default_scores(info, nodes, snapshot)
         return _scores(nodes, snapshot, _soft(info.pod, soft, snapshot), all_keys=True)
 
     return Cycle(filter=filter if checks else None, score=score)
@@ -143,12 +150,32 @@ def _counts(pod: Pod, selector: LabelRequirements) -> Callable[[str, Mapping[str
     return matches
 
 
-def _default_scores(group: str, nodes: Sequence[NodeInfo], snapshot: Snapshot) -> Sequence[int]:
-    present = {node.name: count for node in snapshot.nodes.values() if (count := node.groups.get(group))}
+def _default_scores(info: PodInfo, nodes: Sequence[NodeInfo], snapshot: Snapshot) -> Sequence[int]:
+    if _is_spread_by_controller(info.pod):
+        present = {node.name: count for node in snapshot.nodes.values() if (count := node.groups.get(info.group))}
+    else:
+        selector = _of_services(info.pod, snapshot)
+        counted = count_matching(snapshot.nodes.values(), _counts(info.pod, selector))
+        present = {node.name: count for node, count in counted if count}
     if not present:
         return ()
     soft = [_Soft(key, skew, present) for key, skew in _DEFAULTS]
     return _scores(nodes, snapshot, soft, all_keys=False)
+
+
+def _is_spread_by_controller(pod: Pod) -> bool:
+    owner = controller_of(pod.metadata)
+    return owner is not None and owner.kind in _SPREADING
+
+
+def _of_services(pod: Pod, snapshot: Snapshot) -> LabelRequirements:
+    """Returns what all Services that select the pod have in common; empty, which counts no pod, if there is none."""
+    labels, chosen = pod.metadata.labels, dict[str, str]()
+    for service in snapshot.objects(SERVICE).values():
+        selector = service.spec.selector
+        if selector and service.metadata.namespace == pod.metadata.namespace and selector.items() <= labels.items():
+            chosen |= selector
+    return from_label_selector(LabelSelector(matchLabels=chosen))
 
 
 def _scores(
@@ -200,4 +227,11 @@ def helps(pod: Pod, change: Change) -> bool:
     return own or any(p.metadata.namespace == pod.metadata.namespace for p in placed)
 
 
-PLUGIN = Plugin("PodTopologySpread", prepare, helps, weight=2)
+def kinds(pod: Pod) -> Sequence[Kind[Any]]:
+    """Returns Services for a pod that these spread. A DaemonSet's pod has one node to choose."""
+    owner = controller_of(pod.metadata)
+    is_decided = owner is not None and owner.kind in (*_SPREADING, "DaemonSet")
+    return () if is_decided or pod.spec.topologySpreadConstraints or not pod.metadata.labels else (SERVICE,)
+
+
+PLUGIN = Plugin("PodTopologySpread", prepare, helps, weight=2, kinds=kinds)

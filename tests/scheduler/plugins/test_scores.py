@@ -10,7 +10,8 @@ import pytest
 from fairlead.api.core.node.kind import ContainerImage, Node, Taint
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.placement.affinity import TopologySpreadConstraint
-from fairlead.api.meta.types import LabelSelector
+from fairlead.api.core.service.kind import SERVICE
+from fairlead.api.meta.types import LabelSelector, OwnerReference
 from fairlead.scheduler.cache.podinfo import pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
 from fairlead.scheduler.framework import Cycle, Plugin
@@ -21,9 +22,11 @@ from fairlead.scheduler.plugins import (
     podtopologyspread,
     tainttoleration,
 )
-from tests.controllers.factories import APP, node
+from tests.controllers.factories import APP, node, service
 from tests.scheduler.worlds import asking, three, wanting, world
 
+REPLICA_SET = OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name="web", uid="rs", controller=True)
+JOB = OwnerReference(apiVersion="batch/v1", kind="Job", name="web", uid="job", controller=True)
 ZONE = "topology.kubernetes.io/zone"
 MB = 1024 * 1024
 
@@ -79,8 +82,41 @@ def test_pods_without_constraints_are_spread_over_nodes_and_zones(zoned: bool, e
     zones = ("a", "a", "b") if zoned else ("", "", "")
     labels = [{"kubernetes.io/hostname": f"node{i}"} | ({ZONE: z} if z else {}) for i, z in enumerate(zones, 1)]
     nodes = [node(f"node{i}", labels=one) for i, one in enumerate(labels, 1)]
-    found = scores(podtopologyspread.PLUGIN, wanting(), world(nodes, x="node1"))
+    snapshot = world(nodes)
+    snapshot.put_pod("default/x", wanting("x", owner=REPLICA_SET), "node1")
+    found = scores(podtopologyspread.PLUGIN, wanting(owner=REPLICA_SET), snapshot)
     assert tuple(found.values()) == expected
+
+
+def test_a_pod_without_a_set_is_spread_among_the_pods_that_its_services_select() -> None:
+    nodes = [node(f"node{i}", labels={"kubernetes.io/hostname": f"node{i}"}) for i in (1, 2)]
+    snapshot = world(nodes)
+    snapshot.put_pod("default/x", wanting("x", labels={**APP, "tier": "front"}), "node1")
+    plain, job = wanting(labels={**APP, "tier": "back"}), wanting(labels=dict(APP), owner=JOB)
+    for new in (plain, job):
+        assert podtopologyspread.PLUGIN.kinds(new) == (SERVICE,)
+        assert scores(podtopologyspread.PLUGIN, new, snapshot) == {}, "there is no Service"
+    web, tier, elsewhere, other = (service(name) for name in ("web", "tier", "elsewhere", "other"))
+    elsewhere.metadata.namespace, other.spec.selector, tier.spec.selector = "elsewhere", {"app": "x"}, {"tier": "back"}
+    snapshot.share(SERVICE, {"a": other, "b": elsewhere})
+    assert scores(podtopologyspread.PLUGIN, plain, snapshot) == {}, "no Service selects the pod"
+    snapshot.share(SERVICE, {"a": web})
+    for new in (plain, job):
+        assert scores(podtopologyspread.PLUGIN, new, snapshot) == {"node1": 66, "node2": 100}
+    snapshot.share(SERVICE, {"a": web, "b": tier})
+    assert scores(podtopologyspread.PLUGIN, plain, snapshot) == {}, "the labels of both Services count"
+
+
+def test_services_are_read_only_for_pods_that_they_spread() -> None:
+    constraint = TopologySpreadConstraint(maxSkew=1, topologyKey=ZONE, whenUnsatisfiable="ScheduleAnyway")
+    daemon = wanting(owner=OwnerReference(apiVersion="apps/v1", kind="DaemonSet", name="d", uid="d", controller=True))
+    for pod in (
+        daemon,
+        wanting(owner=REPLICA_SET),
+        wanting(labels={}),
+        wanting(topologySpreadConstraints=[constraint]),
+    ):
+        assert podtopologyspread.PLUGIN.kinds(pod) == ()
 
 
 def test_a_node_without_the_label_of_a_soft_constraint_scores_nothing() -> None:
