@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import has_cluster_ip
 from fairlead.explain.snapshot import Snapshot
 from fairlead.service.decisions import port_id
 
@@ -17,7 +18,7 @@ def dials_to(s: Snapshot) -> list[End]:
     if spec.type == "ExternalName":
         return []
     ports = [port for port in s.ports if (port.protocol or "TCP") == "TCP"]
-    address = spec.clusterIP if spec.clusterIP != "None" else ""
+    address = spec.clusterIP if has_cluster_ip(spec) else ""
     if address:
         return [(f"{port.port}/TCP", address, port.port) for port in ports][:_MOST_DIALS]
     ends = [(one.addresses[0], piece) for piece in s.slices for one in piece.endpoints if one in s.serving]

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.predicates import may_have_node_ports, needs_node_ports
 from fairlead.api.core.service.types import Service
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
@@ -128,10 +129,10 @@ def _compute(requests: Amounts, limits: Amounts) -> Amounts:
 def _service_usage(service: Service, _: Instant) -> Amounts:
     spec = service.spec
     ports = 0
-    if spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is False:
-        ports = sum(1 for port in spec.ports if port.nodePort)
-    elif spec.type in ("NodePort", "LoadBalancer"):
+    if needs_node_ports(spec):
         ports = len(spec.ports)
+    elif may_have_node_ports(spec):
+        ports = sum(1 for port in spec.ports if port.nodePort)
     return {
         "count/services": ONE,
         "services": ONE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.api.core.node.kind import Node
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
+from fairlead.service.decisions import is_ready
 from fairlead.service.wellknown import MANAGED_BY_LABEL
 
 _CONTROLLER = "endpointslice-controller.k8s.io"
@@ -23,7 +24,7 @@ def routed(piece: EndpointSlice, node_name: str) -> frozenset[str]:
         for endpoint in piece.endpoints
         if endpoint.nodeName == node_name
         and endpoint.targetRef is not None
-        and endpoint.conditions.ready is not False
+        and is_ready(endpoint.conditions.ready)
         and not endpoint.conditions.terminating
     )
 

@@ -12,6 +12,7 @@ from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.containers.env import EnvVar, ResourceFieldSelector
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.service.kind import Service
+from fairlead.api.core.service.predicates import has_cluster_ip
 from fairlead.api.meta.columns import join_host_port
 from fairlead.machinery.values.quantity import parse_quantity
 from fairlead.node.env.fields import FieldProblem, resource_value, value_of
@@ -45,7 +46,7 @@ def service_variables(services: Sequence[Service], namespace: str, *, links: boo
         meta = service.metadata
         master = meta.namespace == "default" and meta.name == "kubernetes"
         visible = master or (links and meta.namespace == namespace and meta.name not in chosen)
-        if visible and service.spec.clusterIP not in ("", "None"):
+        if visible and has_cluster_ip(service.spec):
             chosen[meta.name] = service
     for service in chosen.values():
         variables |= _variables_of(service)

@@ -19,6 +19,7 @@ from fairlead.base.keys import join_key, key_of
 from fairlead.net.family import IPV4, IPV6, Family
 from fairlead.proxy.inspection.walk import Sender, pod_link
 from fairlead.proxy.inspection.world import World, family_of
+from fairlead.service.decisions import is_ready
 from fairlead.service.endpoints import ready_addresses
 
 PROTOCOLS = ("tcp", "udp", "sctp")
@@ -219,7 +220,7 @@ def _headless(
             (ip, 0)
             for piece in slices
             for e in piece.endpoints
-            if e.conditions.ready is not False
+            if is_ready(e.conditions.ready)
             for ip in e.addresses[:1]
         }
     else:

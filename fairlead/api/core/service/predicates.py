@@ -42,6 +42,11 @@ def needs_cluster_ip(spec: Addressed) -> bool:
     return spec.type in ("ClusterIP", "NodePort", "LoadBalancer")
 
 
+def has_cluster_ip(spec: Addressed) -> bool:
+    """Returns whether the Service has an allocated cluster IP."""
+    return spec.clusterIP not in ("", NO_IP)
+
+
 def is_headless(spec: Addressed) -> bool:
     return NO_IP in (spec.clusterIP, *spec.clusterIPs[:1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import has_cluster_ip
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.labels import like
@@ -16,7 +17,7 @@ def find(s: Snapshot) -> Finding | None:
     looked_at = text('Service "{name}" in namespace {namespace}', name=s.name, namespace=s.namespace)
     if s.service is not None:
         spec = s.service.spec
-        remark = "" if spec.clusterIP in ("", "None") else text(" (answers its ports only, and no ping)")
+        remark = text(" (answers its ports only, and no ping)") if has_cluster_ip(spec) else ""
         state = f"{spec.type or 'ClusterIP'} {spec.clusterIP}".rstrip()
         return ok(joined(text("{looked_at}: {state}", looked_at=looked_at, state=state), remark))
     cause = text('namespace {namespace} has no Service "{name}"', namespace=s.namespace, name=s.name)
