@@ -79,9 +79,19 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 def roll_out(access: Access, number: int) -> None:
     """Replaces all Pods; returns once the last old one is gone."""
     before = {pod["metadata"]["name"] for pod in access.call("GET", _PODS)["items"]}
-    made = access.call("GET", f"{_DEPLOYMENTS}/web")
-    made["spec"]["template"]["metadata"]["annotations"] = {"rollout": str(number)}
-    access.call("PUT", f"{_DEPLOYMENTS}/web", made)
+
+    def is_changed() -> bool:
+        made = access.call("GET", f"{_DEPLOYMENTS}/web")
+        made["spec"]["template"]["metadata"]["annotations"] = {"rollout": str(number)}
+        try:
+            access.call("PUT", f"{_DEPLOYMENTS}/web", made)
+        except RuntimeError as error:
+            if "409" not in str(error):  # the controller may write in between
+                raise
+            return False
+        return True
+
+    wait_until(f"the change of rollout {number}", is_changed, limit_s=60, every_s=0.01)
 
     def done() -> bool:
         pods = access.call("GET", _PODS)["items"]

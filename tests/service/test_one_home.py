@@ -1,4 +1,4 @@
-"""What a Service means is decided in `fairlead/service` and the predicates of its API alone."""
+"""Nothing outside `fairlead/service` and the predicates of its API decides what a Service means."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from fairlead.scheduler.framework import MAX_SCORE, Change, Cycle, Plugin, Rejec
 _SKEWED = Rejection(("node(s) didn't match pod topology spread constraints",), resolvable=True)
 _NO_LABEL = Rejection(("node(s) didn't match pod topology spread constraints (missing required label)",))
 _DEFAULTS = ((HOSTNAME_LABEL, 3), (ZONE_LABEL, 5))
-"""Topology key and maximum skew of the constraints of pods that have no constraints."""
+"""Topology key and maximum skew of the constraints for pods that name none."""
 _SPREADING = ("ReplicaSet", "StatefulSet", "ReplicationController")
 """Controllers whose pods are spread without a Service."""
 
@@ -169,7 +169,7 @@ def _is_spread_by_controller(pod: Pod) -> bool:
 
 
 def _of_services(pod: Pod, snapshot: Snapshot) -> LabelRequirements:
-    """Returns what all Services that select the pod have in common; empty, which counts no pod, if there is none."""
+    """Returns what all Services that select the pod have in common. Without Services it counts no pod."""
     labels, chosen = pod.metadata.labels, dict[str, str]()
     for service in snapshot.objects(SERVICE).values():
         selector = service.spec.selector
