@@ -34,7 +34,8 @@ from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.loop import Controller
 from fairlead.storage.wellknown import PROVISIONER
 from tests.controllers.factories import NOW
-from tests.controllers.test_binding import claim, storage_class, texts, volume, waiting_pod
+from tests.controllers.test_binding import claim, storage_class, texts, volume
+from tests.controllers.test_binding_stories import waiting_pod
 from tests.controllers.world import World, in_world
 
 

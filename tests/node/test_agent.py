@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
-import socket
 import time
-from pathlib import Path
 
-import aiohttp
 import pytest
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.node.kind import NODE
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.base.instant import parse_time
-from fairlead.node.runtime.agent.zygoteclient import ZygoteEnded, ZygoteVersionError
-from fairlead.node.runtime.protocol.messages import VERSION
-from fairlead.node.volumes.podlogs import PodLogs
 from tests.net.sandbox import as_any_user
 from tests.node.nodebench import NodeBench, on_node, ready, shell
 
@@ -89,30 +80,6 @@ def test_the_node_registers_itself_as_ready() -> None:
             return one.spec.podCIDR, facts, state[0]
 
     assert on_node(work) == ("10.244.1.0/24", ["InternalIP=172.30.0.11", "Hostname=node1"], "True")
-
-
-@pytest.mark.slow
-@as_any_user
-def test_a_new_agent_takes_up_running_pods_without_disturbing_them(ordinary: bool) -> None:
-    async def work(node: NodeBench) -> tuple[Pod, Pod, list[str]]:
-        async with node.agent():
-            await node.create("w", WEB | {"readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1}})
-            before = await node.until("w", ready)
-        answers = [(await node.get(before.status.podIP, 8080))[1]]
-        async with node.agent():
-            await asyncio.sleep(1.5)
-            after = await node.client.get(POD, "w", "default")
-            answers.append((await node.get(before.status.podIP, 8080))[1])
-            await node.create("second", WEB)
-            second = await node.until("second", ready)
-            await node.client.delete(POD, "w", "default")
-            await node.gone("w")
-        return before, after, [*answers, second.status.podIP]
-
-    before, after, (first, again, ip) = on_node(work, ordinary=ordinary)
-    assert before.status == after.status
-    assert first == again
-    assert ip != before.status.podIP
 
 
 @pytest.mark.slow
@@ -237,22 +204,6 @@ def test_a_volume_with_the_pods_labels_follows_them_at_once() -> None:
     on_node(work)
 
 
-def test_fallback_to_logs_on_error_uses_the_end_of_the_log() -> None:
-    async def work(node: NodeBench) -> list[str]:
-        found = []
-        async with node.agent():
-            for name, script in (("bad", "echo one; echo two; exit 3"), ("good", "echo fine")):
-                main = shell(script, terminationMessagePolicy="FallbackToLogsOnError")
-                await node.create(name, main, restartPolicy="Never")
-                pod = await node.until(name, lambda p: p.status.phase in ("Failed", "Succeeded"))
-                ended = pod.status.containerStatuses[0].state.terminated
-                assert ended is not None
-                found.append(ended.message)
-        return found
-
-    assert on_node(work) == ["one\ntwo\n", ""]
-
-
 def test_pods_that_cannot_run_make_events() -> None:
     async def work(node: NodeBench) -> tuple[list[str], list[str]]:
         async with node.agent():
@@ -272,44 +223,6 @@ def test_pods_that_cannot_run_make_events() -> None:
     assert 'Failed to pull image "example.com/own:1": no host image serves "example.com/own:1"' in text
     assert 'Warning FailedMount MountVolume.SetUp failed for volume "v" : configmap "nope" not found' in text
     assert 'failed to start container "c": exec: "nope": executable file not found in $PATH' in text
-
-
-@pytest.mark.slow
-@as_any_user
-def test_logs_and_exec_over_the_kubelet_api(ordinary: bool) -> None:
-    async def work(node: NodeBench) -> tuple[str, list[tuple[int, bytes]], list[tuple[int, bytes]]]:
-        async with node.agent():
-            await node.create("p", shell("echo one; echo two >&2; sleep 60"))
-            await node.first_lines(await node.until("p", ready), "main", count=2)
-            base = "http://172.30.0.11:10250"
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"{base}/containerLogs/default/p/main") as response:
-                    log = await response.text()
-                url = f"{base}/exec/default/p/main?command=sh&command=-c&stdin=true&stdout=true&stderr=true&command="
-                sized = "until+stty+size%7Cgrep+132;do+:;done;"
-                plain = await converse(session, url + "cat;echo+e+>%262;exit+7", b"typed\n", b"\xff\x00")
-                tty = await converse(session, url + sized + "read+x;echo+got+$x&tty=true", b"hi\n")
-            return log, plain, tty
-
-    log, plain, tty = on_node(work, ordinary=ordinary)
-    assert sorted(log.split()) == ["one", "two"]
-    assert (1, b"typed\n") in plain
-    assert (2, b"e\n") in plain
-    status = json.loads(plain[-1][1])
-    assert plain[-1][0] == 3
-    assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "7"}]
-    said = b"".join(data for channel, data in tty if channel == 1)
-    assert b"43 132" in said
-    assert b"got hi" in said
-    assert json.loads(tty[-1][1])["status"] == "Success"
-
-
-async def converse(session: aiohttp.ClientSession, url: str, *inputs: bytes) -> list[tuple[int, bytes]]:
-    async with session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as ws:
-        await ws.send_bytes(b"\x04" + json.dumps({"Width": 132, "Height": 43}).encode())
-        for one in inputs:
-            await ws.send_bytes(one if one[:1] == b"\xff" else b"\x00" + one)
-        return [(message.data[0], message.data[1:]) async for message in ws]
 
 
 @pytest.mark.slow
@@ -409,48 +322,6 @@ def test_an_agent_serves_the_applied_revision_of_its_proxies() -> None:
     assert answers[1][1].startswith("revision: ")
 
 
-def test_an_agent_ends_at_a_zygote_of_another_version_and_names_the_versions() -> None:
-    async def work(node: NodeBench) -> str:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        node.zygote = ours
-        newer = json.dumps({"version": VERSION + 1, "message": {}}).encode()
-        with ours, theirs:
-            asyncio.get_running_loop().add_reader(theirs.fileno(), lambda: theirs.recv(1 << 16) and theirs.send(newer))
-            async with node.agent() as agent:
-                with pytest.raises(ZygoteVersionError) as caught:
-                    await agent
-            asyncio.get_running_loop().remove_reader(theirs.fileno())
-        return str(caught.value)
-
-    expected = f"this node's zygote speaks version {VERSION + 1}, its agent version {VERSION}: "
-    assert on_node(work) == expected + "restart the cluster: fairlead down, fairlead up"
-
-
-def test_the_end_of_the_zygote_is_the_end_of_the_agent() -> None:
-    async def work(node: NodeBench) -> Pod:
-        async with node.agent() as agent:
-            await node.create("w", WEB)
-            await node.until("w", ready)
-            os.kill(zygote_pid(), signal.SIGKILL)
-            with pytest.raises(ZygoteEnded):
-                await agent
-        node.renew_zygote()
-        async with node.agent():
-            return await node.until("w", lambda p: ready(p) and p.status.containerStatuses[0].restartCount == 1)
-
-    pod = on_node(work)
-    last = pod.status.containerStatuses[0].lastState.terminated
-    assert last is not None
-    assert (last.reason, last.exitCode) == ("NodeLost", 137)
-    assert pod.status.podIP == "10.244.1.2"
-
-
-def zygote_pid() -> int:
-    """The one child of this process."""
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        return int(file.read().split()[0])
-
-
 def test_a_pod_deleted_by_force_while_it_ends_goes_soon() -> None:
     async def work(node: NodeBench) -> float:
         async with node.agent():
@@ -465,99 +336,6 @@ def test_a_pod_deleted_by_force_while_it_ends_goes_soon() -> None:
             return time.monotonic() - at
 
     assert on_node(work) < 15, "as if its 30 s were waited for"
-
-
-@pytest.mark.slow
-def test_pods_live_on_while_the_api_is_away() -> None:
-    async def work(node: NodeBench) -> tuple[tuple[int, str], Pod]:
-        async with node.agent():
-            await node.create("w", WEB)
-            await node.create("flaky", shell("sleep 0.3; test -e /tmp/x || exit 1"))
-            pod = await node.until("w", ready)
-            await node.until("flaky", ready)
-            node.client.interrupt(down=True)
-            await asyncio.sleep(0.6)
-            answer = await node.get(pod.status.podIP, 8080)
-            node.client.interrupt(down=False)
-            return answer, await node.until("flaky", lambda p: p.status.containerStatuses[0].restartCount >= 1)
-
-    answer, flaky = on_node(work)
-    assert answer[1].startswith("Pod w on node1 at ")
-    assert flaky.status.phase == "Running"
-
-
-def test_an_end_that_the_api_has_not_heard_of_is_known_to_the_next_agent() -> None:
-    async def work(node: NodeBench) -> tuple[Pod, list[str]]:
-        async with node.agent():
-            await node.create("p", shell("sleep 0.4321"), restartPolicy="Never")
-            await node.until("p", lambda p: p.status.phase == "Running")
-            node.client.interrupt(down=True)
-            while is_running("0.4321"):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.2)  # the agent learns of the end, and must keep what it knows
-        node.client.interrupt(down=False)
-        async with node.agent():
-            pod = await node.until("p", has_no_sandbox)
-        return pod, await node.sandboxes()
-
-    pod, sandboxes = on_node(work)
-    terminated = pod.status.containerStatuses[0].state.terminated
-    assert terminated is not None
-    assert (pod.status.phase, terminated.reason, terminated.exitCode) == ("Succeeded", "Completed", 0)
-    assert sandboxes == []
-
-
-def has_no_sandbox(pod: Pod) -> bool:
-    return any(c.type == "PodReadyToStartContainers" and c.status == "False" for c in pod.status.conditions)
-
-
-def is_running(word: str) -> bool:
-    """Returns True if a process has the word on its command line."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if word in (folder / "cmdline").read_text():
-                return True
-    return False
-
-
-@pytest.mark.slow
-def test_what_changed_while_the_api_was_away_has_the_time_when_it_changed() -> None:
-    async def work(node: NodeBench) -> tuple[str, float]:
-        probe = {"exec": {"command": ["test", "-e", "/dev/shm/ready"]}, "periodSeconds": 1}
-        async with node.agent():
-            main = shell("sleep 1.5; touch /dev/shm/ready; sleep 60", readinessProbe=probe)
-            await node.create("p", main, terminationGracePeriodSeconds=1)
-            await node.until("p", lambda p: p.status.phase == "Running")
-            node.client.interrupt(down=True)
-            await asyncio.sleep(7)  # longer than the longest pause between two attempts
-            back = node.clock.now()
-            node.client.interrupt(down=False)
-            pod = await node.until("p", ready)
-            since = next(c.lastTransitionTime for c in pod.status.conditions if c.type == "Ready")
-            return since or "", back
-
-    since, back = on_node(work)
-    assert parse_time(since) < back - 1
-
-
-def test_pods_deleted_while_no_agent_ran_are_removed() -> None:
-    async def work(node: NodeBench) -> tuple[int, list[str], str]:
-        async with node.agent():
-            for name in ("gone", "going", "stays"):
-                await node.create(name, WEB)
-                await node.until(name, ready)
-        await node.client.delete(POD, "gone", "default", grace_period_seconds=0)
-        await node.client.delete(POD, "going", "default")
-        async with node.agent():
-            await node.gone("going")
-            stays = await node.until("stays", ready)
-            while len(os.listdir(node.settings.state_dir + "/pods")) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            return stays.status.containerStatuses[0].restartCount, await node.sandboxes(), stays.metadata.uid
-
-    restarts, sandboxes, uid = on_node(work)
-    assert restarts == 0
-    assert sandboxes == [uid]
 
 
 @as_any_user
@@ -650,25 +428,6 @@ def test_users_memory_volumes_and_read_only_roots(ordinary: bool) -> None:
     assert on_node(work, ordinary=ordinary) == ["1000", "ro", "mem", "sub", "full"]
 
 
-@pytest.mark.slow
-def test_a_flood_of_words_is_bounded_and_starts_go_on() -> None:
-    async def work(node: NodeBench) -> tuple[int, float]:
-        async with node.agent():
-            await node.create("loud", shell("while :; do echo 0123456789012345678901234567890123456789; done"))
-            loud = await node.until("loud", ready)
-            at = time.monotonic()
-            await node.create("quiet", shell("sleep 60"))
-            await node.until("quiet", ready)
-            took = time.monotonic() - at
-            await asyncio.sleep(1)
-            folder = PodLogs(node.settings.state_dir, loud.metadata).folder("main")
-            return sum(os.stat(f"{folder}/{name}").st_size for name in os.listdir(folder)), took
-
-    size, took = on_node(work)
-    assert 0 < size <= 5 * (10 << 20)
-    assert took < 30, "as if the flood were served first"
-
-
 def test_a_status_that_another_has_changed_is_put_right() -> None:
     async def work(node: NodeBench) -> bool:
         async with node.agent():
@@ -679,28 +438,3 @@ def test_a_status_that_another_has_changed_is_put_right() -> None:
             return again.status.podIP == pod.status.podIP
 
     assert on_node(work)
-
-
-@pytest.mark.slow
-def test_a_last_line_without_a_newline_stays_as_it_is_in_logs_and_termination_messages() -> None:
-    async def work(node: NodeBench) -> tuple[list[str], str, list[str]]:
-        async with node.agent():
-            containers = [
-                shell("echo one; printf last; exit 1", name="logs", terminationMessagePolicy="FallbackToLogsOnError"),
-                shell("printf ' as it is' >/dev/termination-log; exit 1", name="file"),
-            ]
-            await node.create("p", *containers, restartPolicy="Never")
-            pod = await node.until("p", lambda pod: pod.status.phase == "Failed")
-            ends = [c.state.terminated for c in pod.status.containerStatuses]
-            async with aiohttp.ClientSession() as session:
-                base = "http://172.30.0.11:10250/containerLogs/default/p/logs"
-                async with session.get(base) as response:
-                    log = await response.text()
-                async with session.get("http://172.30.0.11:10250/logs/pods/") as response:
-                    assert f'<a href="default_p_{pod.metadata.uid}/">' in await response.text()
-                where = f"http://172.30.0.11:10250/logs/pods/default_p_{pod.metadata.uid}/logs/0.log"
-                async with session.get(where) as response:
-                    flags = [line.split(" ")[2] for line in (await response.text()).splitlines()]
-            return [end.message if end else "" for end in ends], log, flags
-
-    assert on_node(work) == (["one\nlast", " as it is"], "one\nlast", ["F", "P"])

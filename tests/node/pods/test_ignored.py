@@ -35,6 +35,7 @@ PLAN, PROBES, SPEC, ETC = (
     "node/pods/test_etcfiles.py",
 )
 ATTACH, HTTP, GRPC = "node/streaming/test_attach.py", "node/probes/test_httpget.py", "node/probes/test_grpchealth.py"
+AGENT_LOGS = "node/test_agent_logs.py"
 WORLD, HOSTPORTS = "controllers/test_world.py", "node/pods/test_hostports.py"
 
 VALUES = f"{ENV}::test_values_come_from_fields_resources_maps_and_secrets"
@@ -62,7 +63,7 @@ ACCOUNT = "apiserver/test_write.py::test_a_pod_gets_its_account_and_its_token"
 TOLERATION = "controllers/test_nodes.py::test_a_toleration_matches_by_those_of_key_value_and_effect_that_it_has"
 HOOK = f"{PROBES}::test_a_hook_is_waited_for_as_long_as_its_container_runs_and_no_longer"
 MODES = f"{FILES}::test_modes_audiences_and_optional_keys_of_volumes_are_the_manifests"
-LAST_WORDS = f"{AGENT}::test_fallback_to_logs_on_error_uses_the_end_of_the_log"
+LAST_WORDS = f"{AGENT_LOGS}::test_fallback_to_logs_on_error_uses_the_end_of_the_log"
 STARTS = f"{SPEC}::test_the_manifest_sets_the_working_directory_and_the_termination_log"
 HOST = f"{HTTP}::test_an_ipv6_address_stands_in_brackets_and_the_host_of_the_action_wins"
 NAMED_PORT = f"{HTTP}::test_a_port_is_found_by_name_before_it_is_read_as_a_number"
