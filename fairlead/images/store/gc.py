@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from fairlead.base.instant import Instant
 from fairlead.images.errors import ImageError
 from fairlead.images.store.store import ImageStore, StoredImage
+
+_RECENT_S = 3600.0
 
 
 def remove(store: ImageStore, texts: Iterable[str]) -> list[str]:
@@ -36,11 +40,14 @@ def in_use(clusters: str) -> set[str]:
     return {f"sha256:{path.parent.name}" for path in _paths_in_use(clusters)}
 
 
-def prune_host_layers(folder: Path, clusters: str) -> None:
-    """Removes the layers that host images had at earlier states of this machine; `folder` has all of them."""
+def prune_host_layers(folder: Path, clusters: str, *, now: Instant) -> None:
+    """Removes the layers that host images had at earlier states of this machine; `folder` has all of them. A recent one
+    may be in the making, or that of a container which starts just now."""
     used = _paths_in_use(clusters)
     for layer in [path for path in folder.glob("*") if path.is_dir() and path not in used]:
-        shutil.rmtree(layer, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            if now - layer.stat().st_mtime > _RECENT_S:
+                shutil.rmtree(layer, ignore_errors=True)
 
 
 def _paths_in_use(clusters: str) -> set[Path]:

@@ -183,11 +183,12 @@ def _pull(store: ImageStore, args: argparse.Namespace) -> int:
 
 
 def _prune(store: ImageStore, args: argparse.Namespace) -> int:
+    from fairlead.base.clock import RealClock
     from fairlead.images.store.gc import in_use, prune, prune_host_layers
 
     if args.all:
         store.names.remove({image.name for image in store.all()})
-    prune_host_layers(image_store() / "host", str(state_home()))
+    prune_host_layers(image_store() / "host", str(state_home()), now=RealClock().now())
     print(f"freed {_bytes(prune(store, in_use=in_use(str(state_home()))))}")
     return 0
 
