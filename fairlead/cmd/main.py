@@ -146,31 +146,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 for success, 1 for failure, 2 for wrong use."""
     _prepare_streams()
     try:
-        if "_ARGCOMPLETE" in os.environ:
-            from fairlead.cmd.commandline.completing import called_command, complete
-
-            complete(build_parser(called_command(os.environ.get("COMP_LINE", ""))))
-        args = parse(sys.argv[1:] if argv is None else argv)
-        command = _named(args.command or "")
-        if command is None:
-            build_parser("").print_help()
-            return 0
-        if command.cluster is not None:
-            _resolve_name(args, command)
-        code: int = _module(command).run(args)
+        try:
+            code = _run(sys.argv[1:] if argv is None else argv)
+        except SystemExit:  # argparse has printed help or an error
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
         return code
     except CommandError as e:
         return _fail(str(e), e.code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return _END_BY_PIPE
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except Exception as e:  # the top of the program: users get a line, not a traceback
         if os.environ.get("FAIRLEAD_DEBUG"):
             raise
+        _drop_output()
         return _fail(_described(e), 1)
+
+
+def _run(argv: Sequence[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from fairlead.cmd.commandline.completing import called_command, complete
+
+        complete(build_parser(called_command(os.environ.get("COMP_LINE", ""))))
+    args = parse(argv)
+    command = _named(args.command or "")
+    if command is None:
+        build_parser("").print_help()
+        return 0
+    if command.cluster is not None:
+        _resolve_name(args, command)
+    code: int = _module(command).run(args)
+    return code
+
+
+def _drop_output() -> None:
+    """Gives up what standard output does not take; else Python would try again at its end, and change the exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _prepare_streams() -> None:

@@ -119,6 +119,7 @@ def in_shell(line: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
 
 
@@ -130,6 +131,8 @@ def in_shell(line: str) -> subprocess.CompletedProcess[str]:
         ("fairlead list <&-", 0, ""),
         ("fairlead bogus 2>&-", 2, ""),
         ("fairlead version >/dev/full", 1, "fairlead: No space left on device\n"),
+        ("fairlead --help >/dev/full", 1, "fairlead: No space left on device\n"),
+        ("fairlead up --help >/dev/full", 1, "fairlead: No space left on device\n"),
     ],
 )
 def test_output_that_goes_nowhere_is_no_internal_error(line: str, code: int, err: str) -> None:
@@ -137,12 +140,14 @@ def test_output_that_goes_nowhere_is_no_internal_error(line: str, code: int, err
     assert (done.returncode, done.stderr) == (code, err)
 
 
-def test_a_reader_that_is_gone_ends_a_command_as_a_signal_would() -> None:
+@pytest.mark.parametrize("words", [["man"], ["version"], ["--help"], ["up", "--help"]])
+def test_a_reader_that_is_gone_ends_a_command_as_a_signal_would(words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "fairlead.cmd.main", "man"]
+    command = [sys.executable, "-m", "fairlead.cmd.main", *words]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     try:
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")

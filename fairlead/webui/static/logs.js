@@ -27,7 +27,7 @@ export function showLogs(scope, namespace, name) {
   const select = h("select", { "aria-label": "Container of the log" });
   const previous = h("input", { type: "checkbox", id: "previous" });
   const state = h("span", { class: "faint", role: "status" });
-  const text = h("pre", { class: "log", tabindex: "0", "aria-label": "Log" });
+  const text = h("pre", { class: "log", tabindex: "0", role: "group", "aria-label": "Log" });
   let lines = [""], aborter = null;
 
   const draw = onceAFrame(() => {

@@ -42,7 +42,7 @@ function render(found) {
   return [
     h("p", { class: `verdict ${tone}` }, `${mark} ${found.sentence}`),
     ...found.evidence.map((text) => h("p", { class: "faint" }, text)),
-    found.cure ? h("pre", { tabindex: "0", "aria-label": "Cure" }, found.cure) : null,
+    found.cure ? h("pre", { tabindex: "0", role: "group", "aria-label": "Cure" }, found.cure) : null,
     h("ul", { class: "chain" }, ...found.checks.map((check) => {
       const [sign, color] = MARKS[check.status] ?? MARKS.unknown;
       return h("li", { class: color, "data-mark": sign }, h("span", { class: "faint" }, `${check.stage}: `), check.cause || check.lookedAt);

@@ -52,7 +52,7 @@ export async function show(root, { namespace, rest }) {
   const path = rest.length ? `/${rest.map(encodeURIComponent).join("/")}` : "";
   const editor = h("textarea", { "aria-label": "YAML", spellcheck: "false" });
   const state = h("p", { role: "status" });
-  const result = h("pre", { class: "diff", tabindex: "0", "aria-label": "Changes", hidden: true });
+  const result = h("pre", { class: "diff", tabindex: "0", role: "group", "aria-label": "Changes", hidden: true });
   const check = h("button", { type: "button" }, "Dry run"), apply = h("button", { type: "button", class: "primary" }, "Apply");
   const reload = h("button", { type: "button" }, "Reload"), force = h("input", { type: "checkbox", id: "force" });
   let before = "";
