@@ -1,6 +1,6 @@
 """Runs on a node (`fairlead shell NODE -- python traffic.py ADDRESS PORT [CLIENTS]`): each client makes one connection
 after another to an address until standard input closes. Then prints, as JSON, the answers by server and every failure
-with its time.
+with its time since the start.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ class Client(threading.Thread):
         self.failures: list[str] = []
 
     def run(self) -> None:
-        end = time.monotonic() + _LIMIT_S
+        start = time.monotonic()
+        end = start + _LIMIT_S
         while not self._closed.wait(PAUSE_S) and time.monotonic() < end:
             try:
                 self.answers[ask(self._address, self._port)] += 1
             except (OSError, http.client.HTTPException) as e:
-                self.failures.append(f"{time.monotonic():.3f} {type(e).__name__}: {e}")
+                self.failures.append(f"after {time.monotonic() - start:.3f} s: {type(e).__name__}: {e}")
 
 
 def main(address: str, port: int, count: int) -> None:

@@ -259,11 +259,19 @@ def new_cluster(who: str = "root") -> Iterator[Cluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _answers(cluster: Cluster, node: str, address: str, port: int) -> bool:
+    """Returns whether a request from a node is answered: its proxy may learn of Pods after they are Ready."""
+    ask = f"import urllib.request as r; r.urlopen('http://{address}:{port}', timeout=10).close()"
+    return cluster.fairlead("shell", node, "--", cluster.runner.python, "-c", ask).returncode == 0
+
+
 @contextmanager
 def traffic(
     cluster: Cluster, node: str, address: str = "10.96.7.7", port: int = 80, *, clients: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """Sends requests from a node while the block lasts; afterwards the dictionary has the results."""
+    """Sends requests from a node, of which the first is answered, while the block lasts; afterwards the dictionary has
+    the results."""
+    until(f"an answer at {address}:{port} on {node}", lambda: _answers(cluster, node, address, port))
     script = cluster.home / "traffic.py"
     shutil.copy(ROOT / "bench" / "traffic.py", script)
     script.chmod(0o644)
