@@ -5,6 +5,7 @@ A part that cannot be read becomes a file with the reason; the others are collec
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -138,14 +139,18 @@ def _host() -> str:
 
 
 def _files(root: Path) -> str:
-    """Returns the names, sizes and modes of the cluster's files; not their contents, and nothing of volumes."""
+    """Returns the names, sizes and modes of the cluster's files; not their contents, and nothing of volumes.
+
+    The cluster goes on meanwhile: files that disappear during the walk are left out.
+    """
     lines = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(one for one in folders if one not in ("volumes", "snapshots"))
         for name in sorted(names):
             path = Path(folder, name)
-            state = path.lstat()
-            lines.append(f"{state.st_mode:o} {state.st_size:>10} {path.relative_to(root)}")
+            with contextlib.suppress(FileNotFoundError):
+                state = path.lstat()
+                lines.append(f"{state.st_mode:o} {state.st_size:>10} {path.relative_to(root)}")
     return "\n".join(lines) + "\n"
 
 

@@ -71,7 +71,11 @@ def _recent(family: Family) -> Iterator[tuple[str, list[str]]]:
         return
     for file in files:
         # A line is "src=10.244.1.2 ttl: 64 last_seen: 4295 oldest_pkt: 1 4295".
-        clients = [line.split()[0].removeprefix("src=") for line in file.read_text().splitlines() if line.strip()]
+        try:
+            lines = file.read_text().splitlines()
+        except FileNotFoundError:  # the list's last rule went meanwhile
+            continue
+        clients = [line.split()[0].removeprefix("src=") for line in lines if line.strip()]
         if of_family := [client for client in map(_plain, clients) if family.has(client)]:
             yield file.name, of_family
 
