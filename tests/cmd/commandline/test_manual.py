@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 
@@ -45,5 +46,6 @@ def test_roff_reads_the_page_without_a_warning() -> None:
         ["groff", "-man", "-Tutf8", "-ww", "-P-c"], input=PAGE, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    assert "fairlead up" in done.stdout
-    assert "without root" in done.stdout
+    shown = re.sub(".\x08", "", done.stdout)  # groff 1.24 prints bold letters twice
+    assert "fairlead up" in shown
+    assert "without root" in shown
