@@ -1,4 +1,4 @@
-"""The commands of pages that need more than a cluster: a registry, other machines, an etcd.
+"""The commands of pages that need more than a cluster: a registry, other machines, an etcd, load.
 
 A page whose commands a reader can type anywhere has them in blocks ```sh, which `guide` runs. The commands here stand
 in indented blocks.
@@ -22,6 +22,12 @@ def block(page: str, containing: str) -> str:
     found = [m[0] for m in _BLOCK.finditer((ROOT / "docs" / page).read_text()) if containing in m[0]]
     assert len(found) == 1, f"docs/{page}: {len(found)} blocks contain {containing!r}"
     return "".join(f"{line.removeprefix('    ')}\n" for line in found[0].splitlines())
+
+
+def inline(page: str, beginning: str) -> str:
+    """Returns the only command of the page that begins so and stands between backticks in a sentence."""
+    (text,) = re.findall(rf"`({re.escape(beginning)}[^`]*)`", (ROOT / "docs" / page).read_text())
+    return str(text)
 
 
 def fenced(page: str, language: str) -> str:
