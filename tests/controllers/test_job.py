@@ -21,118 +21,18 @@ from fairlead.api.batch.job.spec import (
 from fairlead.api.batch.job.status import UncountedTerminatedPods
 from fairlead.api.batch.job.types import Job
 from fairlead.api.core.event.kind import EVENT
-from fairlead.api.core.pod.containers.containerstatus import ContainerState, ContainerStateTerminated, ContainerStatus
-from fairlead.api.core.pod.kind import POD, Pod
-from fairlead.api.meta.types import LabelSelector, ObjectMeta
+from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
+from fairlead.api.core.pod.kind import POD
 from fairlead.base.instant import Instant, render_time
-from fairlead.controllers.workloads.job.backoff import Outcome, next_creation, outcomes_of, wait_s
+from fairlead.controllers.workloads.job.backoff import Outcome, next_creation, wait_s
 from fairlead.controllers.workloads.job.intervals import parse_indexes, render_indexes
 from fairlead.controllers.workloads.job.plan import orphaned, reconcile
 from fairlead.controllers.workloads.job.pods import FAILURE_COUNT, INDEX, TRACKING
 from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.machinery.values.status import StatusError
-from fairlead.runtime.plan import Plan
-from tests.controllers.applying import applied
-from tests.controllers.factories import APP, NOW, pod, template
+from tests.controllers.factories import NOW, pod
+from tests.controllers.jobbench import Bench, indexed, job, started
 from tests.controllers.world import World, in_served_world
-
-SPEC: dict[str, Any] = {
-    "completions": 1,
-    "parallelism": 1,
-    "backoffLimit": 6,
-    "completionMode": "NonIndexed",
-    "suspend": False,
-    "podReplacementPolicy": "TerminatingOrFailed",
-}
-
-
-def job(**spec: Any) -> Job:
-    meta = ObjectMeta(name="work", namespace="default", uid="uid-work", resourceVersion="1")
-    fields = {**SPEC, "selector": LabelSelector(matchLabels=APP), "template": template(), **spec}
-    fields["template"].spec.restartPolicy = "Never"
-    return Job(kind="Job", apiVersion="batch/v1", metadata=meta, spec=JobSpec(**fields))
-
-
-def indexed(completions: int, **spec: Any) -> Job:
-    return job(completionMode="Indexed", completions=completions, parallelism=completions, **spec)
-
-
-class Bench:
-    """A Job and its pods, to which plans are applied until nothing is left to do."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.pods: list[Pod] = []
-        self.now = NOW
-        self.outcomes: dict[str, Outcome] = {}
-        self.events: list[str] = []
-        self.counted: Counter[str] = Counter()
-
-    def plan(self) -> Plan:
-        self.outcomes |= outcomes_of(self.job, self.pods, self.now)
-        return reconcile(self.job, self.pods, outcomes=self.outcomes, now=self.now)
-
-    def step(self) -> Plan:
-        plan = self.plan()
-        for patch in plan.patch:
-            meta = patch.patch["metadata"]
-            self.pods = [
-                self._patched(p, meta["finalizers"]) if p.metadata.name == patch.name else p for p in self.pods
-            ]
-        deleted = {delete.obj.metadata.uid for delete in plan.delete}
-        self.pods = [self._deleted(p) if p.metadata.uid in deleted else p for p in self.pods]
-        self.pods = [p for p in self.pods if not (p.metadata.deletionTimestamp and not p.metadata.finalizers)]
-        created = Plan(create=plan.create)
-        self.pods = applied(created, self.pods, Pod)
-        for update in plan.status:
-            assert isinstance(update.obj, Job)
-            self.job = update.obj
-            if update.done:
-                self.events.append(f"{update.done.reason}: {update.done.message}")
-        self.events += [f"{event.reason}: {event.message}" for event in plan.events]
-        return plan
-
-    def settle(self) -> None:
-        for _ in range(30):
-            if not self.step():
-                return
-        raise AssertionError("the Job does not come to rest")
-
-    def finish(self, code: int = 0, *, index: int | None = None) -> None:
-        """Ends the first active pod (of an index)."""
-        found = [p for p in self.pods if p.status.phase in ("", "Pending") and not p.metadata.deletionTimestamp]
-        target = next(p for p in found if index is None or p.metadata.annotations[INDEX] == str(index))
-        ended = ContainerStateTerminated(exitCode=code, finishedAt=render_time(self.now))
-        status = msgspec.structs.replace(
-            target.status,
-            phase="Failed" if code else "Succeeded",
-            containerStatuses=[ContainerStatus(name="web", state=ContainerState(terminated=ended))],
-        )
-        new = msgspec.structs.replace(target, status=status)
-        self.pods = [new if p is target else p for p in self.pods]
-
-    def active(self) -> list[Pod]:
-        return [p for p in self.pods if p.status.phase in ("", "Pending")]
-
-    def conditions(self) -> list[tuple[str, str, str]]:
-        return [(c.type, c.status, c.reason) for c in self.job.status.conditions]
-
-    def respec(self, **spec: Any) -> None:
-        self.job = msgspec.structs.replace(self.job, spec=msgspec.structs.replace(self.job.spec, **spec))
-
-    def _patched(self, old: Pod, finalizers: list[str]) -> Pod:
-        meta = msgspec.structs.replace(old.metadata, finalizers=finalizers)
-        return msgspec.structs.replace(old, metadata=meta)
-
-    def _deleted(self, old: Pod) -> Pod:
-        meta = msgspec.structs.replace(old.metadata, deletionTimestamp=render_time(self.now))
-        return msgspec.structs.replace(old, metadata=meta)
-
-
-def started(of: Job) -> Bench:
-    bench = Bench(of)
-    bench.settle()
-    return bench
 
 
 def test_a_job_runs_its_pods_in_parallel_and_counts_each_success_once() -> None:
@@ -335,6 +235,55 @@ def test_the_success_policy_ends_the_job_early_without_failures(rule: SuccessPol
         assert bench.conditions()[-1] == ("Complete", "True", "SuccessPolicy")
         assert bench.job.status.conditions[0].message == "Matched rules at index 0"
         assert (bench.job.status.failed, bench.job.status.succeeded) == (0, 1)
+
+
+FIRST_SUCCEEDS = SuccessPolicy(rules=[SuccessPolicyRule(succeededIndexes="0")])
+
+
+@pytest.mark.parametrize("code", [0, 143], ids=["by success", "by failure"])
+@pytest.mark.parametrize("conflicts", [0, 1, 2])
+@pytest.mark.parametrize("limit", [None, 0, 2])
+def test_pods_that_end_because_the_success_policy_is_met_are_not_counted(
+    code: int, conflicts: int, limit: int | None
+) -> None:
+    """Their programs end at once by the signal, before their finalizers are gone."""
+    bench = started(indexed(3, successPolicy=FIRST_SUCCEEDS, backoffLimitPerIndex=limit))
+    bench.finish(index=0)
+    for _ in range(conflicts):
+        bench.step(refuse_status=True)
+    bench.settle_with_pods_that_end_by_deletion(code)
+    status = bench.job.status
+    assert bench.conditions()[-1] == ("Complete", "True", "SuccessPolicy")
+    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes or "") == (0, 1, "0", "")
+
+
+def test_a_pod_that_fails_before_the_success_policy_is_met_is_counted() -> None:
+    bench = started(indexed(3, successPolicy=FIRST_SUCCEEDS))
+    bench.finish(1, index=1)
+    bench.finish(index=0)
+    bench.settle_with_pods_that_end_by_deletion(143)
+    assert (bench.job.status.failed, bench.job.status.succeeded) == (1, 1)
+
+
+@pytest.mark.parametrize("code", [0, 143], ids=["by success", "by failure"])
+@pytest.mark.parametrize("conflicts", [0, 1])
+def test_pods_that_end_because_their_job_fails_fail_without_their_indexes(code: int, conflicts: int) -> None:
+    bench = started(indexed(3, backoffLimitPerIndex=0, maxFailedIndexes=0))
+    bench.finish(1, index=1)
+    for _ in range(conflicts):
+        bench.step(refuse_status=True)
+    bench.settle_with_pods_that_end_by_deletion(code)
+    status = bench.job.status
+    assert bench.conditions()[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
+    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes) == (3, 0, "", "1")
+
+
+def test_the_reason_of_a_deadline_stays_after_a_conflict() -> None:
+    bench = started(job(completions=3, parallelism=3, backoffLimit=1, activeDeadlineSeconds=10))
+    bench.now = Instant(bench.now + 10)
+    bench.step(refuse_status=True)
+    bench.settle_with_pods_that_end_by_deletion(143)
+    assert bench.conditions()[-1] == ("Failed", "True", "DeadlineExceeded")
 
 
 def test_with_replacement_of_failed_pods_a_terminating_pod_keeps_its_place() -> None:

@@ -8,11 +8,13 @@ from functools import cached_property
 from fairlead.api.batch.job.status import UncountedTerminatedPods
 from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.kind import Pod
-from fairlead.base.instant import Instant
+from fairlead.base.instant import Instant, parse_time
+from fairlead.controllers.workloads.job.conditions import FAILURE_TARGET, SUCCESS_CRITERIA_MET, true_condition
 from fairlead.controllers.workloads.job.intervals import parse_indexes
 from fairlead.controllers.workloads.job.pods import (
     FAILURE_COUNT,
     IGNORED_COUNT,
+    deleted_at,
     failures_before,
     finished_at,
     has_failed,
@@ -39,10 +41,17 @@ class Case:
         uncounted = job.status.uncountedTerminatedPods or UncountedTerminatedPods()
         self.uncounted_succeeded = frozenset(uncounted.succeeded)
         self.uncounted_failed = frozenset(uncounted.failed)
+        decided = true_condition(job, SUCCESS_CRITERIA_MET) or true_condition(job, FAILURE_TARGET)
+        self.decided_at = parse_time(decided.lastTransitionTime) if decided and decided.lastTransitionTime else None
 
     @property
     def suspended(self) -> bool:
         return bool(self.job.spec.suspend)
+
+    def ends_in_time(self, pod: Pod) -> bool:
+        """Returns whether the end of the pod belongs to the Job: not if the Job was decided before. The controller
+        deletes the pods that are left then, and some of them fail or succeed by that."""
+        return self.decided_at is None or (deleted_at(pod) or finished_at(pod)) < self.decided_at
 
     @property
     def per_index(self) -> bool:
@@ -57,7 +66,7 @@ class Case:
     @cached_property
     def succeeded_indexes(self) -> frozenset[int]:
         """Returns the succeeded indexes, recorded or not."""
-        indexes = (index_of(self.job, pod) for pod in self.tracked if pod.status.phase == "Succeeded")
+        indexes = (index_of(self.job, pod) for pod in self.tracked if self._has_succeeded(pod))
         return self.recorded_indexes | {index for index in indexes if index is not None}
 
     @cached_property
@@ -69,8 +78,12 @@ class Case:
         recorded = parse_indexes(self.job.status.failedIndexes, self.job.spec.completions or 0)
         return recorded | {index for index in indexes if index is not None}
 
+    def _has_succeeded(self, pod: Pod) -> bool:
+        is_failed = pod.metadata.uid in self.uncounted_failed  # it was deleted, and succeeded after that
+        return pod.status.phase == "Succeeded" and self.ends_in_time(pod) and not is_failed
+
     def _fails_index(self, pod: Pod) -> bool:
-        if not has_failed(self.job, pod):
+        if not has_failed(self.job, pod) or not self.ends_in_time(pod):
             return False
         treatment = treatment_of(self.job, pod)
         if treatment.action == "FailIndex":

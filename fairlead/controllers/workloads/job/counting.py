@@ -18,7 +18,6 @@ from fairlead.controllers.workloads.job.conditions import (
     COMPLETE,
     FAILED,
     FAILURE_TARGET,
-    SUCCESS_CRITERIA_MET,
     SUSPENDED,
     new_condition,
     true_condition,
@@ -32,6 +31,11 @@ _MOST_UNCOUNTED = 500
 """Keeps the uids in the status below about 20 KB, as upstream."""
 
 
+def is_stored(case: Case, verdict: JobCondition) -> bool:
+    """Returns whether the server has the verdict."""
+    return true_condition(case.job, verdict.type) is not None
+
+
 def releasable(case: Case, verdict: JobCondition | None) -> list[Pod]:
     """Returns the pods whose tracking finalizer may go now: the status in the server records them."""
     return [pod for pod in case.tracked if _may_end(case, verdict, pod) and not _record(case, verdict, pod)]
@@ -42,7 +46,7 @@ def _may_end(case: Case, verdict: JobCondition | None, pod: Pod) -> bool:
     if case.job.metadata.deletionTimestamp or pod.status.phase == "Succeeded":
         return True
     if verdict is not None:
-        return true_condition(case.job, verdict.type) is not None
+        return is_stored(case, verdict)
     if not has_failed(case.job, pod):
         return False
     index = index_of(case.job, pod)
@@ -56,11 +60,9 @@ def _record(case: Case, verdict: JobCondition | None, pod: Pod) -> str:
     has_index = not case.indexed or index is not None
     if uid in case.uncounted_failed or uid in case.uncounted_succeeded or not has_index:
         return ""
-    if pod.status.phase == "Succeeded":
+    if pod.status.phase == "Succeeded" and case.ends_in_time(pod):
         return "" if case.indexed and index in case.recorded_indexes else "succeeded"
-    if not _counts_as_failed(case, verdict, pod) or not treatment_of(case.job, pod).counts:
-        return ""
-    return "failed"
+    return "failed" if _counts_as_failed(case, verdict, pod) and treatment_of(case.job, pod).counts else ""
 
 
 def _counts_as_failed(case: Case, verdict: JobCondition | None, pod: Pod) -> bool:
@@ -68,14 +70,12 @@ def _counts_as_failed(case: Case, verdict: JobCondition | None, pod: Pod) -> boo
     are deleted do not."""
     if verdict is not None and verdict.type == FAILURE_TARGET:
         return True
-    if verdict is not None and true_condition(case.job, SUCCESS_CRITERIA_MET):
-        return pod.status.phase == "Failed"
-    return has_failed(case.job, pod)
+    return has_failed(case.job, pod) and case.ends_in_time(pod)
 
 
 def next_status(case: Case, verdict: JobCondition | None, *, managed: bool) -> JobStatus:
     """Returns the status. `managed`: no verdict, so that the Job runs or is suspended."""
-    job, status = case.job, case.job.status
+    status = case.job.status
     uncounted = _next_uncounted(case, verdict)
     tracked = {pod.metadata.uid for pod in case.tracked}
     conditions = status.conditions
@@ -98,7 +98,7 @@ def next_status(case: Case, verdict: JobCondition | None, *, managed: bool) -> J
         new.failedIndexes = render_indexes(case.failed_indexes) if case.per_index else None
     else:
         new.succeeded = status.succeeded + len(case.uncounted_succeeded - tracked)
-    if verdict is not None and true_condition(job, verdict.type) and _is_settled(case, uncounted):
+    if verdict is not None and is_stored(case, verdict) and _is_settled(case, uncounted):
         _finish(case, new, verdict)
     return new
 

@@ -20,7 +20,7 @@ from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.job.backoff import Outcome
 from fairlead.controllers.workloads.job.case import Case
 from fairlead.controllers.workloads.job.conditions import FAILED, finished_condition
-from fairlead.controllers.workloads.job.counting import next_status, releasable
+from fairlead.controllers.workloads.job.counting import is_stored, next_status, releasable
 from fairlead.controllers.workloads.job.managing import Change, change_of
 from fairlead.controllers.workloads.job.pods import TRACKING, is_tracked, pod_for, release
 from fairlead.controllers.workloads.job.verdict import completed, deadline_of, verdict_of
@@ -45,7 +45,8 @@ def reconcile(job: Job, pods: Sequence[Pod], *, outcomes: Mapping[str, Outcome],
     verdict = verdict_of(case)
     change = Change()
     if verdict is not None:
-        change = Change(remove=tuple(case.active))
+        # Stored first: after a conflict or a kill, pods that the controller deleted would count as failures.
+        change = Change(remove=tuple(case.active) if is_stored(case, verdict) else ())
     elif not job.metadata.deletionTimestamp:
         change = change_of(case, outcomes)
     if verdict is None and not change.remove:
@@ -85,11 +86,14 @@ def _plan(case: Case, verdict: JobCondition | None, change: Change) -> Plan:
     # A pod that is removed while the Job goes on is not counted: its finalizer goes first.
     let_go = [] if ends else [pod for pod in change.remove if is_tracked(pod)]
     delete = [pod for pod in change.remove if ends or not is_tracked(pod)]
+    # The deletion changes the pod, so a write of its finalizers in the same plan would be a conflict.
+    deleted = {pod.metadata.uid for pod in delete}
+    released = [pod for pod in releasable(case, verdict) if pod.metadata.uid not in deleted]
     waits = [change.not_before, deadline_of(case) if not ends else None]
     return Plan(
         create=tuple(_creation(case, index) for index in change.create),
         delete=tuple(_deletion(job, pod) for pod in delete),
-        patch=tuple(release(pod) for pod in (*releasable(case, verdict), *let_go)),
+        patch=tuple(release(pod) for pod in (*released, *let_go)),
         status=(_status_update(job, status),) if status != job.status else (),
         events=_surplus_event(job, status),
         retry_after=min((at - case.now for at in waits if at is not None and at > case.now), default=None),

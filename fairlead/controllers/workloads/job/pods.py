@@ -69,10 +69,16 @@ def finished_at(pod: Pod) -> Instant:
     ready = condition(pod, "Ready")
     if ready is not None and ready.status == "False" and ready.lastTransitionTime:
         return parse_time(ready.lastTransitionTime)
+    created = pod.metadata.creationTimestamp
+    return deleted_at(pod) or (parse_time(created) if created else Instant(0.0))
+
+
+def deleted_at(pod: Pod) -> Instant | None:
+    """Returns when the deletion of the pod was requested, to the second; None for other pods."""
     meta = pod.metadata
-    if meta.deletionTimestamp:
-        return Instant(parse_time(meta.deletionTimestamp) - (meta.deletionGracePeriodSeconds or 0))
-    return parse_time(meta.creationTimestamp) if meta.creationTimestamp else Instant(0.0)
+    if not meta.deletionTimestamp:
+        return None
+    return Instant(parse_time(meta.deletionTimestamp) - (meta.deletionGracePeriodSeconds or 0))
 
 
 def _container_ends(pod: Pod) -> Instant | None:
