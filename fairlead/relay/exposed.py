@@ -13,11 +13,11 @@ from functools import partial
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
+from fairlead.net.hostsockets.client import HostSocketClient
 from fairlead.relay.accepting import Acceptor
 from fairlead.relay.copy import Address, Pump, refuse
 from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.host import Exposed
-from fairlead.relay.listener import HostListener, PortTaken
 
 _BACKLOG = 512
 _MOST_WAITING = 16
@@ -25,7 +25,7 @@ _MOST_WAITING = 16
 _MOST_STRANGERS = 256
 
 
-async def run(ports: Exposed, *, address: str, host: HostListener, log: Log) -> None:
+async def run(ports: Exposed, *, address: str, host: HostSocketClient, log: Log) -> None:
     """Runs until cancelled. Listens on `address`, in the calling thread's network namespace."""
     async with Nursery() as nursery:
         pump = Pump(max(1, descriptor_limit() // 8))  # two descriptors each: a quarter of all
@@ -67,7 +67,7 @@ def _bound(address: str, port: int) -> socket.socket:
 class _Senders(Datagrams):
     """The clients of one UDP port. Their datagrams wait, up to a bound, until the supervisor has opened a socket."""
 
-    def __init__(self, outer: socket.socket, port: int, *, host: HostListener, nursery: Nursery, log: Log) -> None:
+    def __init__(self, outer: socket.socket, port: int, *, host: HostSocketClient, nursery: Nursery, log: Log) -> None:
         super().__init__(outer, lambda: ("", 0))
         self._port = port
         self._host = host
@@ -87,7 +87,7 @@ class _Senders(Datagrams):
     async def _open(self, address: Address) -> None:
         try:
             there = await self._host.connect(self._port, "UDP")
-        except (PortTaken, OSError, TimeoutError) as error:
+        except OSError as error:
             self._log.debug("the host does not answer", port=self._port, error=error)
             del self._waiting[address]
             return
@@ -102,10 +102,10 @@ class _Senders(Datagrams):
                 return
 
 
-async def _carry(peer: socket.socket, _sender: str, *, port: int, host: HostListener, pump: Pump, log: Log) -> None:
+async def _carry(peer: socket.socket, _sender: str, *, port: int, host: HostSocketClient, pump: Pump, log: Log) -> None:
     try:
         there = await host.connect(port)
-    except (PortTaken, OSError, TimeoutError) as error:
+    except OSError as error:
         log.debug("the host does not answer", port=port, error=error)
         refuse(peer)
     except asyncio.CancelledError:

@@ -4,8 +4,8 @@ What must stay true: a stored socket stays open until the relay removes it, so a
 that is being restarted waits in the backlog instead of being refused. Pid 1 does not interpret an entry: a key, a
 text, and a descriptor. Descriptors are plain numbers, see `cmd/process/pid1.py`.
 
-One packet a message: `{"key": k, "state": text}`, with the socket the first time and without it if only the text
-changes; `{"key": k}` removes the entry. Standard library only (pid 1 imports this).
+One packet a message, with the socket the first time and without it if only the text changes. Standard library only
+(pid 1 imports this).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import json
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
+from fairlead.base.codec import CodecError, decode, encode
 from fairlead.base.dataclass import dataclass
 
 _MAX = 65536
@@ -29,6 +31,20 @@ class StoredFd:
     key: str
     state: str
     fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    key: str
+    state: str | None
+    """None removes the entry."""
+
+
+_MESSAGE: Any = StoreMessage
+
+
+def pack(message: StoreMessage) -> bytes:
+    return json.dumps(encode(_MESSAGE, message)).encode()
 
 
 class FdStore:
@@ -62,15 +78,20 @@ class FdStore:
         sock = socket.socket(fileno=self._fd)
         try:
             while True:
-                data, fds = _receive(sock)
-                self._handle(json.loads(data), fds)
+                self._handle(*_receive(sock))
         except BlockingIOError:
             return
         finally:
             sock.detach()
 
-    def _handle(self, message: dict[str, str], fds: Sequence[int]) -> None:
-        key, state = message["key"], message.get("state")
+    def _handle(self, data: bytes, fds: Sequence[int]) -> None:
+        try:
+            message = decode(StoreMessage, json.loads(data))
+        except (CodecError, RecursionError, ValueError):  # pid 1 does not end because of what the relay sends
+            for fd in fds:
+                os.close(fd)
+            return
+        key, state = message.key, message.state
         before = self._stored.pop(key, None)
         held = [*([before.fd] if before else ()), *fds]
         if held and state is not None and len(self._stored) < MOST:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable
 
 from fairlead.base.dataclass import dataclass
-from fairlead.relay.fdstore import StoredFd
+from fairlead.relay.fdstore import StoredFd, StoreMessage, pack
 from fairlead.relay.plan import PublishedPort, Route
 
 
@@ -36,20 +36,20 @@ class FdStoreClient:
 
     def store(self, published: PublishedPort, route: Route, sock: socket.socket) -> None:
         self._stored[published] = route
-        self._send({"key": _key(published), "state": _state(route)}, sock)
+        self._send(StoreMessage(_key(published), _state(route)), sock)
 
     def change(self, published: PublishedPort, route: Route) -> None:
         """Changes the route of a stored port. Does nothing if the port is not stored or the route is the same."""
         if self._stored.get(published, route) != route:
             self._stored[published] = route
-            self._send({"key": _key(published), "state": _state(route)})
+            self._send(StoreMessage(_key(published), _state(route)))
 
     def remove(self, published: PublishedPort) -> None:
         if self._stored.pop(published, None) is not None:
-            self._send({"key": _key(published)})
+            self._send(StoreMessage(_key(published), None))
 
-    def _send(self, message: dict[str, str], sock: socket.socket | None = None) -> None:
-        socket.send_fds(self._sock, [json.dumps(message).encode()], [sock.fileno()] if sock else [])
+    def _send(self, message: StoreMessage, sock: socket.socket | None = None) -> None:
+        socket.send_fds(self._sock, [pack(message)], [sock.fileno()] if sock else [])
 
 
 def _restore(contents: Iterable[StoredFd]) -> dict[PublishedPort, Restored]:

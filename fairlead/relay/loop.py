@@ -21,11 +21,11 @@ from fairlead.base.keys import key_of
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, run_all
+from fairlead.net.hostsockets.client import HostSocketClient, SocketRefused
 from fairlead.net.model import ClusterNetwork
 from fairlead.relay.copy import Address, Pump
 from fairlead.relay.datagrams import Datagrams
 from fairlead.relay.fdstoreclient import FdStoreClient
-from fairlead.relay.listener import HostListener, PortTaken
 from fairlead.relay.plan import PublishedPort, Route, candidates, parse_urls, published_ports, render_urls, targets
 from fairlead.relay.urlannotations import UrlWriter
 from fairlead.runtime.backoff import Backoff
@@ -34,8 +34,6 @@ from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
 from fairlead.runtime.services import ServiceView
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
-
-__all__ = ["NOT_PUBLISHED", "HostListener", "Relay", "run"]
 
 NOT_PUBLISHED = "NodePortNotPublished"
 
@@ -49,7 +47,7 @@ _TRIES = 6
 class HostSockets:
     """Sockets on the host's loopback: `listener` opens them, `store_client` preserves them when this process dies."""
 
-    listener: HostListener
+    listener: HostSocketClient
     store_client: FdStoreClient
 
 
@@ -245,9 +243,9 @@ class Relay:
             for port in candidates(published, self._last_port(published), taken=range(low, high + 1)):
                 try:
                     return await self._host.listen(port, published.protocol)
-                except PortTaken as error:
+                except SocketRefused as error:
                     self._refused(published, port, str(error))
-                except (OSError, TimeoutError) as error:
+                except OSError as error:
                     self._log.warn("the supervisor does not answer", port=port, error=error)
             await asyncio.sleep(backoff.next())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network
 import pytest
 
 from fairlead.base.log import SILENT
+from fairlead.net.hostsockets.client import HostSocketClient
+from fairlead.net.hostsockets.messages import Dial, Message, Refused, pack, unpack
 from fairlead.net.model import ClusterNetwork, Network6
 from fairlead.relay.copy import Pump
 from fairlead.relay.egress.rules import ranges_inside, routes, rules
 from fairlead.relay.egress.run import carry
 from fairlead.relay.egresspolicy import EgressPolicy, RefusedError, is_listed, parse_refused, render_refused
 from fairlead.relay.host import handle_request
-from fairlead.relay.listener import HostListener
 
 Pair = tuple[socket.socket, socket.socket]
 OUTSIDE = "198.51.100.9"
@@ -90,15 +90,14 @@ def test_a_wrong_range_is_named(text: str) -> None:
             parse_refused(text)
 
 
-def ask(pair: Pair, policy: EgressPolicy | None, **request: object) -> dict[str, object]:
+def ask(pair: Pair, policy: EgressPolicy | None, address: str) -> Message:
     ours, theirs = pair
-    ours.send(json.dumps({"id": 3, "connect": 80, "protocol": "TCP"} | request).encode())
+    ours.send(pack(3, Dial(address, 80, "TCP")))
     assert handle_request(theirs, exposed=[("TCP", 80)], egress=policy)
     raw, fds, _, _ = socket.recv_fds(ours, 4096, 4)
     for fd in fds:
         socket.close(fd)
-    answer: dict[str, object] = json.loads(raw)
-    return answer
+    return unpack(raw).message
 
 
 @pytest.mark.parametrize(
@@ -110,16 +109,15 @@ def ask(pair: Pair, policy: EgressPolicy | None, **request: object) -> dict[str,
             "127.0.0.1",
             "127.0.0.1 is never reached from Pods (loopback, link-local, multicast or reserved)",
         ),
-        (EgressPolicy(), ["10.0.0.1"], "? is not an IP address"),
         (EgressPolicy(), "host.example", "host.example is not an IP address"),
         (EgressPolicy((IPv4Network("198.51.100.0/24"),)), OUTSIDE,
          f"{OUTSIDE} lies in 198.51.100.0/24, which --egress-refuse lists"),
     ],
 )  # fmt: skip
 def test_the_supervisor_says_why_it_does_not_dial(
-    pair: Pair, policy: EgressPolicy | None, address: object, error: str
+    pair: Pair, policy: EgressPolicy | None, address: str, error: str
 ) -> None:
-    assert ask(pair, policy, address=address) == {"id": 3, "error": error}
+    assert ask(pair, policy, address) == Refused(error)
 
 
 def test_rules_keep_the_clusters_ranges_inside_and_lead_the_rest_to_the_sockets() -> None:
@@ -157,7 +155,7 @@ def test_connections_that_wait_for_an_answer_are_bounded() -> None:
     supervisor, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     async def work(listener: socket.socket) -> None:
-        host, pump, dialing = HostListener(ours, rng=random.Random(1)), Pump(10), asyncio.Semaphore(1)
+        host, pump, dialing = HostSocketClient(ours, rng=random.Random(1)), Pump(10), asyncio.Semaphore(1)
 
         def arrive() -> tuple[socket.socket, asyncio.Task[None]]:
             client = socket.create_connection(listener.getsockname())

@@ -81,3 +81,13 @@ def test_a_socket_over_the_limit_is_closed(
             store_client.store(PublishedPort("", "TCP", number), Route(), listener)
     assert len(fd_store.fds()) == 1
     assert len(os.listdir("/proc/self/fd")) == opened + 1
+
+
+@pytest.mark.parametrize("data", [b"no json", b"[]", b'{"key": 1, "state": ""}', b'{"key": "k"}', b"[" * 4000])
+def test_nonsense_is_ignored_and_its_socket_closed(fd_store: FdStore, data: bytes) -> None:
+    with socket.socket(fileno=fd_store.relay_end) as relay:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            socket.send_fds(relay, [data], [listener.fileno()])
+        assert fd_store.fds() == []
+        assert is_refused(port)

@@ -23,10 +23,11 @@ from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.base.tasks import stop
+from fairlead.net.hostsockets.client import HostSocketClient
 from fairlead.relay.fdstore import FdStore
 from fairlead.relay.fdstoreclient import FdStoreClient
 from fairlead.relay.host import handle_request
-from fairlead.relay.loop import NOT_PUBLISHED, HostListener, HostSockets, run
+from fairlead.relay.loop import NOT_PUBLISHED, HostSockets, run
 from fairlead.runtime.client import Client
 from fairlead.runtime.fake import FakeClient
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION
@@ -124,7 +125,7 @@ async def world(port: int, *, nodes: tuple[str, ...] = (NODE,)) -> AsyncIterator
         loop.add_reader(host_end.fileno(), handle_request, host_end)
         loop.add_reader(fd_store.fileno(), fd_store.receive)
         async with asyncio.TaskGroup() as group:
-            listener = HostListener(relay_end, rng=random.Random(1))
+            listener = HostSocketClient(relay_end, rng=random.Random(1))
             network = replace(NETWORK, fabric=IPv4Network("127.0.0.0/24"))
             by_name = {f"node{i}": [ip] for i, ip in enumerate(nodes, 1)}
 

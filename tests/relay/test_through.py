@@ -16,6 +16,7 @@ from fairlead.base.clock import FakeClock
 from fairlead.base.ids import RandomIds
 from fairlead.base.log import SILENT
 from fairlead.net import linux
+from fairlead.net.hostsockets.client import HostSocketClient
 from fairlead.net.netlink.model import LOOPBACK, set_up
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
@@ -27,7 +28,7 @@ from fairlead.proxy.planning.proxierconfig import cluster_proxier
 from fairlead.relay.fdstore import FdStore
 from fairlead.relay.fdstoreclient import FdStoreClient
 from fairlead.relay.host import handle_request
-from fairlead.relay.loop import HostListener, HostSockets, run
+from fairlead.relay.loop import HostSockets, run
 from fairlead.runtime.fake import FakeClient
 from tests.net.cluster import ask_tcp, build, serve
 from tests.net.sandbox import as_any_user, in_sandbox
@@ -60,7 +61,7 @@ def _relay(sandbox: int, sock: socket.socket) -> None:
         store_client = FdStoreClient(socket.socket(fileno=FdStore().relay_end), ())
         await run(
             lambda: api,
-            host=HostSockets(HostListener(sock, rng=random.Random(1)), store_client),
+            host=HostSockets(HostSocketClient(sock, rng=random.Random(1)), store_client),
             network=NETWORK,
             nodes={"node1": [str(NETWORK.node_ip(1))]},
             clock=clock,

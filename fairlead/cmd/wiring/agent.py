@@ -34,7 +34,7 @@ WARM = (
     "encodings.idna",
     "importlib.readers",
     "uvloop",
-    "fairlead.dns.program.host",
+    "fairlead.dns.program.resolvconf",
     "fairlead.loadbalancer.announcer.loop",
     "fairlead.loadbalancer.announcer.run",
     "fairlead.net.netlink.run",
@@ -98,7 +98,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
 
 def _host_searches(config: ClusterConfig) -> tuple[str, ...]:
     """Returns the host's search domains if the upstreams include the host's resolvers."""
-    from fairlead.dns.program.host import RESOLV_CONF, read_searches
+    from fairlead.dns.program.resolvconf import RESOLV_CONF, read_searches
 
     return tuple(read_searches(RESOLV_CONF)) if "host" in config.upstream.split() else ()
 

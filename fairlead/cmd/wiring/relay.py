@@ -19,8 +19,8 @@ from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
     from fairlead.base.log import Log
+    from fairlead.net.hostsockets.client import HostSocketClient
     from fairlead.relay.fdstore import StoredFd
-    from fairlead.relay.listener import HostListener
     from fairlead.runtime.client import Client
 
 WARM = (
@@ -55,14 +55,15 @@ async def _run(config: ClusterConfig, paths: Paths, sockets: RelaySockets) -> No
     import fairlead.relay.exposed
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import keep_running, run_all
+    from fairlead.net.hostsockets.client import HostSocketClient
     from fairlead.relay.fdstoreclient import FdStoreClient
-    from fairlead.relay.loop import HostListener, HostSockets, run
+    from fairlead.relay.loop import HostSockets, run
 
     trim_when_settled()
     clock, network = RealClock(), config.network()
     nodes = {name: list(map(str, network.node_ips(i))) for i, name in enumerate(config.node_names, 1)}
     log = stderr_log("relay", clock=clock)
-    listener = HostListener(sockets.host, rng=random.Random())
+    listener = HostSocketClient(sockets.host, rng=random.Random())
     relay = run(
         partial(_connect, f"https://{network.gateway}:{API_PORT_INSIDE}", paths),
         host=HostSockets(listener, FdStoreClient(sockets.fd_store, sockets.stored)),
@@ -86,7 +87,7 @@ def _connect(api: str, paths: Paths) -> Client:
     return ApiClient(HttpTransport(api, ssl_context=tls.client(paths.pki, "relay")))
 
 
-async def _carry_out(config: ClusterConfig, listener: HostListener, log: Log) -> None:
+async def _carry_out(config: ClusterConfig, listener: HostSocketClient, log: Log) -> None:
     """Carries the Pods' connections to other machines."""
     from fairlead.relay.egress.run import run as carry
 

@@ -7,7 +7,6 @@ answer (DNS pods do); it tries the upstreams in order and skips those that do no
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 from collections.abc import Sequence
@@ -16,16 +15,16 @@ from typing import Any
 from fairlead.base.clock import Clock
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
-from fairlead.dns.config import Config
+from fairlead.dns.config import Config, split_upstream
 from fairlead.dns.forwarding.cache import Cache
 from fairlead.dns.forwarding.lines import Timeouts
 from fairlead.dns.forwarding.upstream import Upstreams
 from fairlead.dns.metrics import Metrics
-from fairlead.dns.program.host import MAX_REQUEST
 from fairlead.dns.serving.resolver import Resolver
 from fairlead.dns.serving.server import TcpServer, UdpServer
 from fairlead.dns.serving.sockets import Pair
 from fairlead.dns.zones.zone import Zone
+from fairlead.net.hostsockets.client import HostSocketClient
 
 _ANSWER_S = 2.0
 _LIST_KEPT_S = 2.0
@@ -37,64 +36,16 @@ class HostDialer:
     """Dialer that asks the supervisor for sockets to the upstreams listed by `servers`."""
 
     def __init__(self, sock: socket.socket, *, rng: random.Random) -> None:
-        self._sock = sock
-        self._sock.setblocking(False)
-        self._seq = rng.getrandbits(48)  # answers meant for an earlier process must not match
-        self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], socket.socket | None]]] = {}
-        self._reading = False
+        self._host = HostSocketClient(sock, rng=rng, answer_s=_ANSWER_S)
 
-    async def servers(self) -> list[str]:
-        answer, _ = await self._request({"list": True})
-        return [str(server) for server in answer.get("servers", ())]
+    async def servers(self) -> Sequence[str]:
+        return await self._host.servers()
 
     async def udp(self, upstream: str) -> socket.socket:
-        return await self._open(upstream, tcp=False)
+        return await self._host.dial(split_upstream(upstream), "UDP")
 
     async def tcp(self, upstream: str) -> socket.socket:
-        return await self._open(upstream, tcp=True)
-
-    async def _open(self, upstream: str, *, tcp: bool) -> socket.socket:
-        answer, sock = await self._request({"ask": upstream, "tcp": tcp})
-        if sock is None:
-            raise ConnectionRefusedError(answer.get("error", "the supervisor sent no socket"))
-        return sock
-
-    async def _request(self, request: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
-        loop = asyncio.get_running_loop()
-        if not self._reading:
-            loop.add_reader(self._sock.fileno(), self._read)
-            self._reading = True
-        self._seq += 1
-        seq = self._seq
-        future: asyncio.Future[tuple[dict[str, Any], socket.socket | None]] = loop.create_future()
-        self._waiting[seq] = future
-        try:
-            self._sock.send(json.dumps(request | {"seq": seq}).encode())
-            async with asyncio.timeout(_ANSWER_S):
-                return await future
-        finally:
-            del self._waiting[seq]
-
-    def _read(self) -> None:
-        try:
-            raw, fds, _, _ = socket.recv_fds(self._sock, MAX_REQUEST, 1)
-        except BlockingIOError:
-            return
-        except OSError:
-            raw, fds = b"", []
-        if not raw:
-            asyncio.get_running_loop().remove_reader(self._sock.fileno())
-            self._reading = False
-            return
-        answer = json.loads(raw)
-        sock = socket.socket(fileno=fds[0]) if fds else None
-        waiting = self._waiting.get(answer["seq"])
-        if waiting is not None and not waiting.done():
-            if sock is not None:
-                sock.setblocking(False)
-            waiting.set_result((answer, sock))
-        elif sock is not None:
-            sock.close()
+        return await self._host.dial(split_upstream(upstream), "TCP")
 
 
 class _Current:

@@ -16,6 +16,7 @@ from functools import partial
 from fairlead.base.limits import descriptor_limit
 from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery
+from fairlead.net.hostsockets.client import HostSocketClient
 from fairlead.net.model import ClusterNetwork
 from fairlead.net.netlink.run import Netlink
 from fairlead.net.nft.run import NftKernel
@@ -23,7 +24,6 @@ from fairlead.relay.accepting import Acceptor
 from fairlead.relay.copy import Address, Pump, refuse
 from fairlead.relay.egress import sockets
 from fairlead.relay.egress.rules import routes, rules
-from fairlead.relay.listener import HostListener, PortTaken
 
 CONNECT_S = 15.0
 """Time for a connection to another machine; Linux sends the first SYN again after 1, 3 and 7 s."""
@@ -37,7 +37,7 @@ Flow = tuple[Address, Address]
 """Sender and destination."""
 
 
-async def run(network: ClusterNetwork, *, host: HostListener, log: Log) -> None:
+async def run(network: ClusterNetwork, *, host: HostSocketClient, log: Log) -> None:
     """Runs until cancelled, in the fabric's network namespace."""
     families = [socket.AF_INET, *([socket.AF_INET6] if network.six is not None else [])]
     listeners, receivers = _opened(families)
@@ -78,7 +78,7 @@ def install(network: ClusterNetwork, *, tcp: int, udp: int) -> None:
 
 
 async def carry(
-    peer: socket.socket, sender: str, *, host: HostListener, pump: Pump, dialing: asyncio.Semaphore, log: Log
+    peer: socket.socket, sender: str, *, host: HostSocketClient, pump: Pump, dialing: asyncio.Semaphore, log: Log
 ) -> None:
     """Joins a Pod's connection to one outside; resets it if that cannot be made. `dialing` bounds the connections that
     wait for an answer: the published ports need descriptors of this process, too."""
@@ -89,7 +89,7 @@ async def carry(
         async with dialing:
             there = await host.dial(address, "TCP")
             await connected(there, CONNECT_S)
-    except (PortTaken, OSError, TimeoutError) as error:
+    except OSError as error:
         log.info("not reached", destination=f"{address[0]}:{address[1]}/TCP", sender=sender, error=error)
         refuse(peer)
     except asyncio.CancelledError:
@@ -133,7 +133,7 @@ class Flows:
     """Carries the datagrams that arrive at one socket. A flow ends 60 s after its last datagram in either direction; if
     there are too many, the one that has been silent longest ends."""
 
-    def __init__(self, receiver: socket.socket, *, host: HostListener, nursery: Nursery, log: Log) -> None:
+    def __init__(self, receiver: socket.socket, *, host: HostSocketClient, nursery: Nursery, log: Log) -> None:
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._host = host
@@ -190,7 +190,7 @@ class Flows:
         sender, destination = flow
         try:
             outside = await self._host.dial(destination, "UDP")
-        except (PortTaken, OSError, TimeoutError) as error:
+        except OSError as error:
             place = f"{destination[0]}:{destination[1]}/UDP"
             self._log.info("not reached", destination=place, sender=sender[0], error=error)
             del self._waiting[flow]
