@@ -13,6 +13,7 @@ from fairlead.apiserver.model import User
 from fairlead.apiserver.pages import Backend
 from fairlead.machinery.values.status import StatusError, bad_request
 from fairlead.runtime.transport import Request, Transport, decode_status_error
+from fairlead.webui.rights import check_exec
 
 if TYPE_CHECKING:
     from fairlead.explain.snapshot import Snapshot
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fairlead.explain.tried import Tried
 
 KINDS = ("svc", "pod", "deploy", "sts", "ds", "rs", "job", "cronjob", "ingress")
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _MOST_ENDPOINTS = 8
 """Endpoints without a Pod that are tried at once."""
 
@@ -77,7 +77,7 @@ async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str)
     pod = next((one for one in s.pods if one.metadata.name == name), None)
     if pod is None or not pod.spec.nodeName:
         raise bad_request(f'from: there is no Pod "{name}" on a node in namespace {s.namespace}')
-    await _check_exec(transport, s.namespace, name)
+    await check_exec(transport, s.namespace, name, "try connections from a Pod")
     ends, by_hand = dials_to(s), by_hand_dials(s)[:_MOST_ENDPOINTS]
     targets = urlencode([("to", f"{address},{number}") for _, address, number in (*ends, *by_hand)], safe=",:")
     path = f"/try/{quote(s.namespace)}/{quote(name)}"
@@ -86,23 +86,6 @@ async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str)
         Dial(*end, found["outcome"], found["detail"]) for end, found in zip((*ends, *by_hand), outcomes, strict=True)
     ]
     return Tried(f"pod/{name}", tuple(dials[: len(ends)]), tuple(dials[len(ends) :]))
-
-
-async def _check_exec(transport: Transport, namespace: str, name: str) -> None:
-    """Raises StatusError 403 if the user may not run commands in the Pod."""
-    wanted = {"verb": "create", "resource": "pods", "subresource": "exec", "namespace": namespace, "name": name}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": wanted},
-    }
-    headers = {"accept": "application/json", "content-type": "application/json"}
-    answer = await transport.request(Request("POST", _REVIEWS, {}, headers, msgspec.json.encode(review)))
-    if answer.status >= 300:
-        raise decode_status_error(answer.status, answer.body)
-    if not msgspec.json.decode(answer.body)["status"].get("allowed"):
-        text = f'pods "{name}" is forbidden: to try connections from a Pod you need the right to create pods/exec'
-        raise StatusError(403, "Forbidden", text)
 
 
 async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, bytes]:

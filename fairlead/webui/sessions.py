@@ -102,7 +102,7 @@ class Sessions:
         return next((one for one in self.of_cookies(cookies) if hmac.compare_digest(one.key_hash, hashed)), None)
 
     def is_alive(self, session: Session) -> bool:
-        return self._clock.monotonic() < session.until and any(one is session for one in self._sessions.values())
+        return self._clock.monotonic() < session.until and any(one is session for one in tuple(self._sessions.values()))
 
     def end(self, session: Session) -> None:
         self._sessions = {name: one for name, one in self._sessions.items() if one is not session}

@@ -8,6 +8,7 @@ with the rights of that user.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -54,6 +55,7 @@ class Site:
             ("GET", "stream"): self._stream,
             ("GET", "why"): self._why,
             ("GET", "trace"): self._trace,
+            ("POST", "trace"): self._live_trace,
             ("GET", "rules"): self._rules,
         }
 
@@ -159,16 +161,23 @@ class Site:
         return _json({})
 
     async def _stream(self, visit: Visit) -> web.StreamResponse:
-        session = visit.session
         return await serve_stream(
-            visit.request, visit.backend, visit.user, alive=lambda: session is None or self._sessions.is_alive(session)
+            visit.request, visit.backend, visit.user, alive=partial(self._is_alive, visit.session)
         )
+
+    def _is_alive(self, session: Session | None) -> bool:
+        return session is None or self._sessions.is_alive(session)
 
     async def _why(self, visit: Visit) -> web.Response:
         return _json(await why(visit.backend, visit.user, visit.request.query, self._read_sockets))
 
     async def _trace(self, visit: Visit) -> web.Response:
         return _json(await self._packets.trace(visit.backend, visit.user, visit.request.query))
+
+    async def _live_trace(self, visit: Visit) -> web.Response:
+        """Traces a packet that is really sent, and so needs a method that is not a read."""
+        alive = partial(self._is_alive, visit.session)
+        return _json(await self._packets.live(visit.backend, visit.user, visit.request.query, alive=alive))
 
     async def _rules(self, visit: Visit) -> web.Response:
         return _json(await self._packets.rules(visit.backend, visit.user, visit.request.query))

@@ -99,6 +99,9 @@ def test_the_page_knows_the_kernel_and_the_processes_of_the_cluster(who: str) ->
             way = "/ui/trace?namespace=default&from=node/node1&to=svc/web:80"
             until("rules as planned", lambda: client.ask("GET", way)[1].get("agrees"))
             assert [end["pod"] for end in client.ask("GET", way)[1]["kernel"]] == ["default/web-1"]
+            for sender in ("pod/web-1", "node/node1", "host"):
+                status, found, _ = client.ask("POST", way.replace("node/node1", sender))
+                assert (status, found["live"]["outcome"], found["live"]["agrees"]) == (200, "answered", True), found
 
 
 def test_the_api_server_serves_the_page_over_https_to_a_service_account() -> None:

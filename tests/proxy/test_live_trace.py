@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from fairlead.cmd.inspection.sending import send
+from fairlead.cmd.wiring.sending import observed as observed_in
+from fairlead.cmd.wiring.sending import send
 from fairlead.net import linux
 from fairlead.net.conntrack.entries import Entry
 from fairlead.net.family import IPV4, IPV6, Family
@@ -105,11 +106,7 @@ def _sent(family: Family, kind: Kind, case: Case, probe: Probe) -> tuple[bool, l
             protocol=probe.protocol,
         )
     )  # fmt: skip
-    entries = {node: Entry(*fields) for node, fields in tree["entries"].items()}
-    met = {node: [tuple(one) for one in each] if each is not None else None for node, each in tree["met"].items()}
-    found: Comparison = compare(
-        kernel, Observed(tree["outcome"], tree["detail"], sender.address, tree["source_port"], entries, met)
-    )
+    found: Comparison = compare(kernel, observed_in(tree))
     return found.agrees, sorted(found.rules.values()), "\n".join(render(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,9 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring.inspection import OBJECT_PATHS
 from fairlead.cmd.wiring.page import inspect
 from fairlead.machinery.values.status import internal_error
+from fairlead.proxy.inspection.live import Observed
+from fairlead.proxy.inspection.walk import Sender
+from fairlead.proxy.inspection.world import World
 from fairlead.webui.packets import Packets
 from fairlead.webui.sessions import Login, Sessions
 from fairlead.webui.site import Site
@@ -59,6 +62,19 @@ class _FakeBackend:
 
 
 @dataclass
+class SentPackets:
+    """Packets that a page sent; `during` runs while one is sent. Implements `Send`."""
+
+    to: list[tuple[str, str, int, str]] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
+
+    def __call__(self, sender: Sender, address: str, port: int, protocol: str, _: World) -> Observed:
+        self.to.append((sender.address, address, port, protocol))
+        self.during()
+        return Observed("refused", "", sender.address, 40000, {}, {})
+
+
+@dataclass
 class Served:
     api: Api
     sessions: Sessions
@@ -66,6 +82,7 @@ class Served:
     origin: str
     http: aiohttp.ClientSession
     clock: FakeClock
+    sent: SentPackets
 
     async def ask(
         self, method: str, path: str, *, login: Login | None = None, key: str | None = None, **more: Any
@@ -88,12 +105,14 @@ async def served() -> AsyncIterator[Served]:
     numbers, clock = count(), FakeClock()
     sessions = Sessions(clock=clock, random=lambda: f"secret-{next(numbers)}")
     config = ClusterConfig(name="test")
-    pages = FakePages(Site(sessions, lambda _: {}, Packets(partial(inspect, config), OBJECT_PATHS)))
+    sent = SentPackets()
+    site = Site(sessions, lambda _: {}, Packets(partial(inspect, config), OBJECT_PATHS, sent))
+    pages = FakePages(site)
     api = await start(extensions=Extensions(pages=pages))
     sock = socket.create_server(("127.0.0.1", 0))
     await api.server.serve([sock], None)
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield Served(api, sessions, pages, f"http://127.0.0.1:{sock.getsockname()[1]}", http, clock)
+            yield Served(api, sessions, pages, f"http://127.0.0.1:{sock.getsockname()[1]}", http, clock, sent)
     finally:
         await api.server.stop()

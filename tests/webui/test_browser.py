@@ -233,6 +233,10 @@ def test_a_packets_way_is_drawn_over_the_kernels_rules(stage: Stage) -> None:
     assert violations(page) == []
     trace.scroll_into_view_if_needed()
     stage.tab.shot("service-trace")
+    trace.get_by_label("send a real packet").check()
+    trace.get_by_role("button", name="Trace").click()
+    trace.get_by_text(re.compile("A real packet from port .* was answered.*: as predicted")).wait_for()
+    assert violations(page) == []
     trace.get_by_label("Sender").fill("pod/ghost")
     trace.get_by_role("button", name="Trace").click()
     trace.get_by_text(re.compile("ghost")).last.wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from fairlead.apiserver.model import User
 from fairlead.webui.guard import SECURITY
 from tests.apiserver.harness import CONFIG_MAPS, SERVICES
-from tests.apiserver.rbac import RBAC, rule, subject
+from tests.apiserver.rbac import RBAC, add_role, bind, rule, subject
 from tests.webui.served import ADMIN, Served, served
 
 pytestmark = pytest.mark.slow
@@ -325,6 +326,94 @@ async def test_trace_and_rules_need_the_right_to_read_what_they_show(at: Served)
     bob = at.login(BOB)
     assert (await at.ask("GET", "/ui/trace?namespace=default&from=host&to=svc/web", login=bob))[0] == 403
     assert (await at.ask("GET", "/ui/rules?namespace=default&name=web", login=bob))[0] == 403
+
+
+LIVE = "/ui/trace?namespace=default&from=node/node1&to=svc/web:80"
+
+
+@story
+async def test_a_real_packet_is_sent_to_the_service_and_compared(at: Served) -> None:
+    await add_service(at)
+    status, body, _ = await at.ask("POST", LIVE, login=at.login(), headers={"origin": at.origin})
+    assert status == 200, body
+    found = msgspec.json.decode(body)
+    address = found["to"]["addresses"][0]["address"]
+    assert [one[1:] for one in at.sent.to] == [(address, 80, "tcp")]
+    assert (found["live"]["outcome"], found["live"]["agrees"]) == ("refused", True)
+
+
+@story
+async def test_a_real_packet_needs_the_right_to_use_its_sender(at: Served) -> None:
+    await add_service(at)
+    running = {"spec": {"nodeName": "node1", "containers": [{"name": "c", "image": "nginx"}]}}
+    await at.api.ok("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "client"}, **running})
+    running_now = {"status": {"phase": "Running", "podIP": "10.244.1.7", "podIPs": [{"ip": "10.244.1.7"}]}}
+    await at.api.ok(
+        "PATCH",
+        "/api/v1/namespaces/default/pods/client/status",
+        running_now,
+        content_type="application/merge-patch+json",
+    )
+    lists = [
+        rule("list", "services pods nodes", ""),
+        rule("list", "endpointslices", "discovery.k8s.io"),
+        rule("list", "servicecidrs", "networking.k8s.io"),
+        rule("get", "configmaps", ""),
+    ]
+    await add_role(at.api, "reader", *lists)
+    await bind(at.api, "reader", "reader", "user:bob")
+    bob = at.login(BOB)
+    for sender, right in [
+        ("pod/client", "pods/exec"),
+        ("10.244.1.7", "pods/exec"),
+        ("node/node1", "nodes/proxy"),
+        ("host", "nodes/proxy"),
+    ]:
+        path = LIVE.replace("node/node1", sender)
+        assert (await at.ask("GET", path, login=bob))[0] == 200, sender
+        status, body, _ = await at.ask("POST", path, login=bob, headers={"origin": at.origin})
+        assert (status, right in msgspec.json.decode(body)["message"]) == (403, True), (sender, body)
+    assert at.sent.to == []
+    await add_role(at.api, "exec", rule("create", "pods/exec"), namespace="default")
+    await bind(at.api, "exec", "Role/exec", "user:bob", namespace="default")
+    path = LIVE.replace("node/node1", "pod/client")
+    assert (await at.ask("POST", path, login=bob, headers={"origin": at.origin}))[0] == 200
+    assert [one[0] for one in at.sent.to] == ["10.244.1.7"]
+
+
+@story
+async def test_a_session_that_ends_while_its_packet_waits_sends_nothing(at: Served) -> None:
+    await add_service(at)
+    entered, leave = threading.Event(), threading.Event()
+
+    def during() -> None:
+        entered.set()
+        leave.wait(60)
+
+    at.sent.during = during
+    headers = {"origin": at.origin}
+    first = asyncio.ensure_future(at.ask("POST", LIVE, login=at.login(), headers=headers))
+    await asyncio.to_thread(entered.wait, 60)
+    later = [at.login() for _ in range(5)]
+    waiting = [asyncio.ensure_future(at.ask("POST", LIVE, login=one, headers=headers)) for one in later]
+    refused, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result()[0] for task in refused] == [429]
+    for login in later:
+        at.sessions.end(login.session)
+    leave.set()
+    assert (await first)[0] == 200
+    assert sorted(status for status, _, _ in await asyncio.gather(*waiting)) == [401, 401, 401, 401, 429]
+    assert len(at.sent.to) == 1
+
+
+@story
+async def test_a_live_trace_names_what_it_cannot_send(at: Served) -> None:
+    await add_service(at)
+    headers = {"origin": at.origin}
+    for more, said in [("&protocol=sctp", "SCTP"), ("&protocol=icmp", "icmp"), ("&family=ipv9", "ipv9")]:
+        status, body, _ = await at.ask("POST", LIVE + more, login=at.login(), headers=headers)
+        assert (status, said in msgspec.json.decode(body)["message"]) == (400, True), body
+    assert at.sent.to == []
 
 
 @story

@@ -57,10 +57,8 @@ class Inspector:
 
     def send(self, sender: Sender, pod: bool, address: str, port: int, protocol: str) -> Observed:
         """Sends one packet and returns what was seen of it. Raises CommandError."""
-        from fairlead.cmd.inspection.sending import open_namespace, send
         from fairlead.cmd.wiring.podsockets import process_at
-        from fairlead.net.conntrack.entries import Entry
-        from fairlead.proxy.inspection.live import Observed
+        from fairlead.cmd.wiring.sending import observed, open_namespace, send
 
         if pod:
             pid = process_at(self.run.pid, sender.address)
@@ -76,10 +74,7 @@ class Inspector:
         def work(_: str) -> Tree:
             return send(origin, nodes, source=sender.address, target=address, port=port, protocol=protocol)
 
-        tree = in_namespaces({"": holder(self.run, None)}, work)[""]
-        entries = {node: Entry(*fields) for node, fields in tree.get("entries", {}).items()}
-        met = {n: None if found is None else [(t, c) for t, c in found] for n, found in tree.get("met", {}).items()}
-        return Observed(tree["outcome"], tree["detail"], sender.address, tree.get("source_port", 0), entries, met)
+        return observed(in_namespaces({"": holder(self.run, None)}, work)[""])
 
     def _outside_pid(self, sender: Sender) -> int:
         """Returns a process on the fabric, outside of all nodes, if the sender is there."""

@@ -3,7 +3,9 @@ nothing."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fairlead.apiserver.pages import KEY_HEADER, Backend, Pages
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from fairlead.apiserver.model import User
+    from fairlead.proxy.inspection.live import Observed
     from fairlead.proxy.inspection.places import Objects
+    from fairlead.proxy.inspection.walk import Sender
     from fairlead.proxy.inspection.world import World
 
 _BYTES = 24
@@ -48,7 +52,6 @@ class LatePages:
 
 
 def _make_site(config: ClusterConfig, clock: Clock) -> Pages:
-    from functools import partial
     from secrets import token_urlsafe
 
     from fairlead.cmd.wiring.inspection import OBJECT_PATHS
@@ -58,7 +61,9 @@ def _make_site(config: ClusterConfig, clock: Clock) -> Pages:
     from fairlead.webui.site import Site
 
     sessions = Sessions(clock=clock, random=partial(token_urlsafe, _BYTES))
-    return Site(sessions, partial(listening_sockets, _ROOT), Packets(partial(inspect, config), OBJECT_PATHS))
+    return Site(
+        sessions, partial(listening_sockets, _ROOT), Packets(partial(inspect, config), OBJECT_PATHS, send_packet)
+    )
 
 
 def inspect(config: ClusterConfig, trees: Mapping[str, Any], rules: Mapping[str, bytes]) -> tuple[World, Objects]:
@@ -70,6 +75,36 @@ def inspect(config: ClusterConfig, trees: Mapping[str, Any], rules: Mapping[str,
     objects = fetch_objects(_Fetched(trees), config)
     texts = {(node, text.family): text for node, answer in rules.items() for text in decode_node_rules(answer)}
     return make_world(config, objects, texts), objects.named("cluster.local")
+
+
+def send_packet(sender: Sender, address: str, port: int, protocol: str, world: World) -> Observed:
+    """Sends a packet from a place of the cluster and returns what the nodes saw of it. Raises StatusError."""
+    from contextlib import ExitStack
+
+    from fairlead.cmd.wiring.podsockets import processes_at
+    from fairlead.cmd.wiring.sending import observed, open_namespace, send
+    from fairlead.machinery.values.status import bad_request, internal_error
+    from fairlead.net import linux
+    from fairlead.net.errors import KernelError
+
+    addresses = {node.name: str(node.view.ip) for node in world.nodes}
+    pids = processes_at(_ROOT, [sender.address, *addresses.values()])
+    if sender.address not in pids:
+        raise bad_request(f"no process of the cluster has the address {sender.address}: cannot send from there")
+    try:
+        with ExitStack() as opened:
+
+            def namespace(of: str) -> int:
+                fd = open_namespace(pids[of])
+                opened.callback(os.close, fd)
+                return fd
+
+            origin = namespace(sender.address)
+            nodes = {name: namespace(own) for name, own in addresses.items() if own in pids}
+            work = partial(send, origin, nodes, source=sender.address, target=address, port=port, protocol=protocol)
+            return observed(linux.in_thread(work))
+    except (OSError, KernelError) as error:
+        raise internal_error(f"cannot send a packet: {error}") from error
 
 
 class _Fetched:

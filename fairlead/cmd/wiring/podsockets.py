@@ -6,7 +6,7 @@ process belongs to a Pod if its namespace has the Pod's address.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +32,19 @@ def listening_sockets(root: int, pods: Mapping[str, Sequence[str]]) -> dict[str,
 
 def process_at(root: int, address: str) -> int:
     """Returns a process of the cluster whose network namespace has the address; 0 if none has it."""
-    return next((pid for pid in _descendants(root) if address in _addresses(pid)), 0)
+    return processes_at(root, [address]).get(address, 0)
+
+
+def processes_at(root: int, addresses: Iterable[str]) -> dict[str, int]:
+    """Returns a process of the cluster for each of the addresses that the network namespace of one has."""
+    wanted = set(addresses)
+    found: dict[str, int] = {}
+    for pid in _descendants(root):
+        if len(found) == len(wanted):
+            break
+        for address in _addresses(pid) & wanted:
+            found.setdefault(address, pid)
+    return found
 
 
 def _sockets(pid: int) -> Iterator[Listener]:

@@ -22,6 +22,8 @@ _TRACE = 10 << 8 | 17
 _TABLE, _CHAIN, _HANDLE, _TYPE = 1, 2, 3, 4
 _MATCHED = 3
 _RECEIVE = 1 << 16
+_MOST = 1000
+"""Largest number of matched rules that a trace returns."""
 _SYN = "tcp flags & (syn | ack) == syn "
 _KIND = 0x3FFF
 
@@ -53,12 +55,13 @@ class KernelTrace:
     def met(self) -> list[Met]:
         """Returns the rules matched so far, without those of this trace."""
         found: list[Met] = []
-        while True:
+        while len(found) < _MOST:
             try:
                 data = self._socket.recv(_RECEIVE)
             except BlockingIOError:
-                return found
+                break
             found += [one for one in decode(data) if one.table != TABLE]
+        return found
 
     def close(self) -> None:
         try:

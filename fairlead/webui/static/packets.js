@@ -1,6 +1,6 @@
 // A packet's way drawn as a path, and the rules of a Service in words.
 
-import { getJson } from "/ui/api.js";
+import { getJson, request } from "/ui/api.js";
 import { h, s, section } from "/ui/dom.js";
 
 const BOX = { width: 180, height: 42, step: 54 }, GAP = 50;
@@ -11,23 +11,30 @@ export function showTrace(scope, namespace, name) {
   const from = h("input", { list: "senders", value: "host", "aria-label": "Sender: host, node/NAME, pod/NAME or an address", spellcheck: "false" });
   const senders = h("datalist", { id: "senders" });
   const port = h("select", { "aria-label": "Port of the Service" });
+  const family = h("select", { "aria-label": "Address family", hidden: true }, ...["ipv4", "ipv6"].map((value) => h("option", { value }, value.replace("ipv", "IPv"))));
+  const live = h("input", { type: "checkbox", id: "live" });
   const button = h("button", { type: "submit", class: "primary" }, "Trace");
   const result = h("div", { "aria-live": "polite" });
-  const form = h("form", { class: "bar" }, h("span", {}, "From"), from, senders, h("span", {}, "to port"), port, button);
+  const form = h("form", { class: "bar" }, h("span", {}, "From"), from, senders, h("span", {}, "to port"), port, family, live, h("label", { for: "live" }, "send a real packet"), button);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
-    const query = new URLSearchParams({ namespace, from: from.value, to: `svc/${name}${port.value ? `:${port.value}` : ""}` });
+    const [number, protocol] = port.value.split("/");
+    const query = new URLSearchParams({ namespace, from: from.value, to: `svc/${name}${number ? `:${number}` : ""}`, protocol: protocol?.toLowerCase() ?? "" });
+    if (!family.hidden) query.set("family", family.value);
     try {
-      result.replaceChildren(...drawTrace(await getJson(`/ui/trace?${query}`), from.value, name));
+      const answer = await request(`/ui/trace?${query}`, { method: live.checked ? "POST" : "GET" });
+      result.replaceChildren(...drawTrace(await answer.json(), from.value, name));
     } catch (error) {
       result.replaceChildren(h("p", { class: "bad" }, error.message));
     }
     button.disabled = false;
   });
   const services = scope.open("services", namespace, () => {
-    const numbers = (services.map.get(`${namespace}/${name}`)?.ports ?? []).map((one) => String(one.port));
+    const service = services.map.get(`${namespace}/${name}`);
+    family.hidden = (service?.ips ?? []).length < 2;
+    const numbers = (service?.ports ?? []).map((one) => `${one.port}/${one.protocol}`);
     if ([...port.options].map((option) => option.value).join() !== numbers.join()) {
       port.replaceChildren(...numbers.map((number) => h("option", { value: number }, number)));
     }
@@ -48,9 +55,23 @@ function drawTrace(trace, from, name) {
     ? h("p", { class: "faint" }, "Over the plan: the rules of the kernel could not be read.")
     : h("p", { class: trace.agrees ? "good" : "bad" }, trace.agrees ? "Plan and kernel agree." : `Plan and kernel differ: ${trace.differences.join("; ")}`);
   if (ends.length) choose(ends[0]);
-  return [verdict, trace.to.note ? h("p", { class: "faint" }, trace.to.note) : null,
+  return [verdict, ...(trace.live ? describeLive(trace.live) : []), trace.to.note ? h("p", { class: "faint" }, trace.to.note) : null,
     h("div", { class: "picture", tabindex: "0", role: "group", "aria-label": "Path of the packet" }, picture(trace, from, name, ends)),
     h("div", { class: "bar" }, ...ends.map((end) => endButton(end, () => choose(end)))), detail].filter(Boolean);
+}
+
+const OUTCOMES = { answered: "was answered", refused: "was refused", silent: "got no answer", unreachable: "could not be sent" };
+const RULES = { agree: "the same rules", "not permitted": "not permitted here", "another port": "not followed, because masquerading chose another source port" };
+
+// Returns what became of the packet that was sent, and whether the kernel's own trace has the predicted rules.
+function describeLive(live) {
+  const reached = live.endpoint ? `; connection tracking: ${live.endpoint}, which sees ${live.seenAs}` : "";
+  const detail = live.detail ? ` (${live.detail})` : "";
+  return [
+    h("p", { class: live.agrees ? "good" : "bad" }, `A real packet from port ${live.sourcePort} ${OUTCOMES[live.outcome]}${detail}${reached}: ${live.predicted ? "as predicted" : "NOT as predicted"}.`),
+    live.outcome === "refused" && live.endpoint ? h("p", { class: "warn" }, `The rules delivered it: nothing listens at ${live.endpoint}.`) : null,
+    ...Object.entries(live.rules).map(([node, text]) => h("p", { class: "faint" }, `The kernel's own trace on ${node}: ${RULES[text] ?? text}.`)),
+  ].filter(Boolean);
 }
 
 const label = (end) => end.pod?.split("/")[1] ?? (end.address ? `${end.address}:${end.port}` : end.kind);

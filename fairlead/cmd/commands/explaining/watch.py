@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
 def _start(sources: Sources, inspector: Inspector, service: Service) -> list[str]:
     """Starts the sources of the Service's timeline, and returns those that report a present state."""
     from fairlead.cmd.cluster.paths import read_domain
-    from fairlead.cmd.inspection.sending import open_namespace
     from fairlead.cmd.inspection.sources import watch_connections, watch_dns, watch_objects, watch_rules
     from fairlead.cmd.nodes.nodeentry import holder
     from fairlead.cmd.wiring.clusterapi import connect
+    from fairlead.cmd.wiring.sending import open_namespace
     from fairlead.net.family import of_name
 
     meta = service.metadata

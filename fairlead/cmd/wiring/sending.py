@@ -1,6 +1,7 @@
 """Sends one real packet from a Pod, a node or the host's side of a cluster, and observes it on the nodes.
 
-It runs in a child that has entered the cluster's user namespace (`innodes.py`), and changes network namespaces there.
+It changes the network namespace of its thread, which must be in the cluster's user namespace and end afterwards: a
+child of the command (`innodes.py`), or a thread of the control plane.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fairlead.net.conntrack.entries import Entry
 from fairlead.net.conntrack.tracking import entries as tracked
 from fairlead.net.errors import KernelError
 from fairlead.net.nft.nftrace import KernelTrace
+from fairlead.proxy.inspection.live import Observed
 
 _TIMEOUT_S = {"tcp": 0.9, "udp": 0.5}
 """TCP retransmits a lost first packet after a second."""
@@ -34,7 +36,8 @@ def send(sender: int, nodes: Mapping[str, int], *, source: str, target: str, por
         try:
             sock.bind((source, 0))
         except OSError as error:
-            return {"outcome": "unreachable", "detail": f"cannot send from {source}: {error.strerror}"}
+            detail = f"cannot send from {source}: {error.strerror}"
+            return {"outcome": "unreachable", "detail": detail, "source": source}
         number = sock.getsockname()[1]
         traces = dict(_traces(nodes, protocol, number, stack))
         outcome, detail = _dial(sock, target, port, protocol)
@@ -48,6 +51,13 @@ def send(sender: int, nodes: Mapping[str, int], *, source: str, target: str, por
         "entries": {node: list(entry) for node, entry in entries.items()},
         "met": {node: found if found is None else [list(one) for one in found] for node, found in met.items()},
     }
+
+
+def observed(tree: Tree) -> Observed:
+    """Returns the observations that `send` returned as a tree."""
+    entries = {node: Entry(*fields) for node, fields in tree.get("entries", {}).items()}
+    met = {n: None if found is None else [(t, c) for t, c in found] for n, found in tree.get("met", {}).items()}
+    return Observed(tree["outcome"], tree["detail"], tree["source"], tree.get("source_port", 0), entries, met)
 
 
 def _traces(
