@@ -143,3 +143,53 @@ def test_only_the_wiring_uses_the_list_of_built_in_kinds() -> None:
 )
 def test_the_check_finds_a_test_for_a_particular_kind(text: str) -> None:
     assert list(kind_tests(ast.parse(text)))
+
+
+SERVICE_TYPES = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}
+
+
+def type_comparisons(tree: ast.AST) -> Iterator[str]:
+    """Yields the comparisons with a type of Services, also by `match` or with a constant of the module."""
+    named = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _texts(node.value) & SERVICE_TYPES
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(
+            _texts(side) & SERVICE_TYPES or (isinstance(side, ast.Name) and side.id in named)
+            for side in (node.left, *node.comparators)
+        ):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+        if isinstance(node, ast.MatchValue) and _texts(node.value) & SERVICE_TYPES:
+            yield f"line {node.lineno}: case {ast.unparse(node)}"
+
+
+def _texts(node: ast.AST) -> set[object]:
+    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+@pytest.mark.slow
+def test_only_a_services_own_modules_compare_its_type() -> None:
+    """All others ask the predicates of `api/core/service`, so that the meaning of a type stands in one place."""
+    found = {}
+    for path in set(ROOT.rglob("*.py")) - set(ROOT.glob("api/core/service/*.py")):
+        text = path.read_text(encoding="utf-8")
+        if any(name in text for name in SERVICE_TYPES) and (comparisons := list(type_comparisons(ast.parse(text)))):
+            found[str(path.relative_to(ROOT))] = comparisons
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if spec.type == 'LoadBalancer': pass",
+        "if spec['type'] not in ('NodePort', 'LoadBalancer'): pass",
+        "PUBLISHED = ('NodePort', 'LoadBalancer')\nif spec.type in PUBLISHED: pass",
+        "match spec.type:\n    case 'ExternalName': pass",
+    ],
+)
+def test_the_check_finds_a_comparison_with_a_type_of_services(text: str) -> None:
+    assert list(type_comparisons(ast.parse(text)))

@@ -12,6 +12,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from fairlead.api import schemes
+from fairlead.api.core.service.predicates import (
+    is_cluster_ip,
+    is_load_balancer,
+    is_node_port,
+    may_have_node_ports,
+    typed,
+)
 from fairlead.base.dataclass import dataclass, replace
 from fairlead.service.decisions import DEFAULT_PROTOCOL, EndpointState, endpoint_state, port_id
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
@@ -19,8 +26,6 @@ from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL
 Tree = dict[str, Any]
 Networks = Sequence[IPv4Network | IPv6Network]
 """Networks to which the host has routes."""
-
-PUBLISHED = ("LoadBalancer", "NodePort")
 
 
 class NotFound(Exception):
@@ -74,9 +79,8 @@ def published_ports(services: Iterable[Tree], slices: Iterable[Tree], *, routed:
 
 def is_published(service: Tree, *, routed: Networks) -> bool:
     spec = service["spec"]
-    return spec.get("type") in PUBLISHED or (
-        spec.get("type") == "ClusterIP" and _is_routed(spec.get("clusterIP", ""), routed)
-    )
+    of_type = typed(spec)
+    return may_have_node_ports(of_type) or (is_cluster_ip(of_type) and _is_routed(spec.get("clusterIP", ""), routed))
 
 
 def choose(service: Tree, slices: Iterable[Tree], port: str, *, routed: Networks = ()) -> PublishedPort:
@@ -121,7 +125,7 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
     for port in _ports(service):
         key = f"{port['port']}/{port.get('protocol', DEFAULT_PROTOCOL)}"
         url = urls.get(key, "")
-        if spec["type"] != "NodePort" and _is_routed(address, routed):
+        if not is_node_port(typed(spec)) and _is_routed(address, routed):
             url = _own_url(port, address)
         trouble, hint = _trouble(service, key, serves=_is_served(port, slices), address=address, noted=bool(url))
         ports.append(
@@ -143,7 +147,7 @@ def _ports_of(service: Tree, slices: Sequence[Tree], *, routed: Networks) -> lis
 def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool) -> tuple[str, str]:
     """Returns the reason why the host does not reach the port, and a command; both empty if the host reaches it."""
     describe = f"kubectl describe svc {service['metadata']['name']} -n {service['metadata']['namespace']}"
-    if service["spec"]["type"] == "LoadBalancer" and not address:
+    if is_load_balancer(typed(service["spec"])) and not address:
         return "no address yet", describe
     if not serves:
         return NOT_SERVED, ""
@@ -153,7 +157,7 @@ def _trouble(service: Tree, key: str, *, serves: bool, address: str, noted: bool
 
 
 def _address(service: Tree) -> str:
-    if service["spec"]["type"] == "LoadBalancer":
+    if is_load_balancer(typed(service["spec"])):
         points = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
         return next((p.get("ip") or p.get("hostname", "") for p in points), "")
     return str(service["spec"].get("clusterIP", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.service.predicates import has_cluster_ip
+from fairlead.api.core.service.predicates import has_cluster_ip, is_external_name
 from fairlead.explain.snapshot import Snapshot
 from fairlead.service.decisions import port_id
 
@@ -15,7 +15,7 @@ End = tuple[str, str, int]
 def dials_to(s: Snapshot) -> list[End]:
     """Returns the connections to the Service: to its cluster IP, or to the first endpoint if it is headless."""
     spec = s.found.spec
-    if spec.type == "ExternalName":
+    if is_external_name(spec):
         return []
     ports = [port for port in s.ports if (port.protocol or "TCP") == "TCP"]
     address = spec.clusterIP if has_cluster_ip(spec) else ""

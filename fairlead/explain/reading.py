@@ -12,6 +12,7 @@ import msgspec
 from fairlead.api.core.event.kind import Event
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.networking.ingress.types import Ingress
@@ -78,7 +79,7 @@ def further_lists(snapshot: Snapshot) -> dict[str, str]:
     """Returns the paths of lists over all namespaces that the snapshot turns out to need."""
     if snapshot.kind != "svc":
         return {}
-    if snapshot.service is None or snapshot.found.spec.type == "ExternalName":
+    if snapshot.service is None or is_external_name(snapshot.found.spec):
         return {"services": "/api/v1/services"}
     if not snapshot.found.spec.selector and not snapshot.slices:
         inside = f"/namespaces/{quote(snapshot.namespace, safe='')}"

@@ -8,6 +8,7 @@ from fairlead.api.core.event.kind import Event
 from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import Endpoint, EndpointSlice
@@ -104,7 +105,7 @@ class Snapshot:
         if self.service is None:
             made = list(self.chosen or ())
             return [pod for pod in made if not is_finished(pod)] if self.kind in KINDS else made
-        if self.found.spec.type == "ExternalName":
+        if is_external_name(self.found.spec):
             return []
         return [pod for pod in matching(self.found.spec.selector, self.pods) if not is_finished(pod)]
 

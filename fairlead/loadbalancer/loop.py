@@ -14,6 +14,7 @@ from typing import Protocol
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.loadbalancer.announcer.plan import may_announce
 from fairlead.loadbalancer.changes import change_events, ensured, updated
 from fairlead.loadbalancer.holders import Holder, holder_of
@@ -159,5 +160,5 @@ def _held(service: Service | None) -> dict[str, Holder]:
 
 def _concerns(service: Service | None) -> bool:
     return service is not None and (
-        service.spec.type == "LoadBalancer" or LOAD_BALANCER_FINALIZER in service.metadata.finalizers
+        is_load_balancer(service.spec) or LOAD_BALANCER_FINALIZER in service.metadata.finalizers
     )

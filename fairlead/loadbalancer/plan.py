@@ -13,6 +13,7 @@ from ipaddress import ip_address
 import msgspec
 
 from fairlead.api.core.service.kind import SERVICE, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.base.addresses import family_of
 from fairlead.base.dataclass import dataclass
 from fairlead.loadbalancer.holders import Allocations, Holder, conflict, conflicts, holder_of
@@ -42,7 +43,7 @@ class NoAddress(Exception):
 
 
 def is_ours(service: Service) -> bool:
-    return service.spec.type == "LoadBalancer" and service.spec.loadBalancerClass in (None, LOAD_BALANCER_CLASS)
+    return is_load_balancer(service.spec) and service.spec.loadBalancerClass in (None, LOAD_BALANCER_CLASS)
 
 
 def holds(service: Service) -> bool:
@@ -202,7 +203,7 @@ def _withdraw(service: Service, said: str) -> Decision:
 
 
 def _is_anothers(service: Service) -> bool:
-    return service.spec.type == "LoadBalancer" and not is_ours(service)
+    return is_load_balancer(service.spec) and not is_ours(service)
 
 
 def _finalizers(service: Service, names: list[str]) -> Patch:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from fairlead.api.core.pod.types import Pod
-from fairlead.api.core.service.predicates import may_have_node_ports, needs_node_ports
+from fairlead.api.core.service.predicates import is_load_balancer, may_have_node_ports, needs_node_ports
 from fairlead.api.core.service.types import Service
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
@@ -136,7 +136,7 @@ def _service_usage(service: Service, _: Instant) -> Amounts:
     return {
         "count/services": ONE,
         "services": ONE,
-        "services.loadbalancers": ONE if spec.type == "LoadBalancer" else ZERO,
+        "services.loadbalancers": ONE if is_load_balancer(spec) else ZERO,
         "services.nodeports": Quantity(Fraction(ports), "decimal"),
     }
 

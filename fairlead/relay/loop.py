@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fairlead.api.core.service.kind import Service
-from fairlead.api.core.service.predicates import may_have_node_ports
+from fairlead.api.core.service.predicates import is_load_balancer, may_have_node_ports
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import key_of
@@ -159,7 +159,7 @@ class Relay:
         for port in service.spec.ports:
             for published in (PublishedPort(key, "TCP", port.port), PublishedPort(key, "UDP", port.port)):
                 number = before.get(str(published))
-                if number is not None and published not in self._ports and service.spec.type == "LoadBalancer":
+                if number is not None and published not in self._ports and is_load_balancer(service.spec):
                     numbers[published] = number
         return numbers
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from fairlead.api import schemes
 from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.api.schemes import scheme_of
 from fairlead.base.addresses import FamilyName
@@ -100,7 +101,7 @@ def _family(network: IPv4Network | IPv6Network) -> FamilyName:
 
 def _balancer_address(service: Service, networks: Networks) -> str:
     """Returns the load balancer's address on the fabric or in a range routed there; the sandbox reaches no other."""
-    if service.spec.type != "LoadBalancer":
+    if not is_load_balancer(service.spec):
         return ""
     return next((p.ip for p in service.status.loadBalancer.ingress if _is_in(p.ip, networks)), "")
 
@@ -126,7 +127,7 @@ def render_urls(service: Service, ports: Mapping[PublishedPort, int]) -> str:
             continue
         number = (
             ports.get(PublishedPort(key_of(service.metadata), protocol, port.port))
-            if service.spec.type == "LoadBalancer"
+            if is_load_balancer(service.spec)
             else None
         )
         if number is None and port.nodePort:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
-from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S, may_have_node_ports
+from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S, is_load_balancer, may_have_node_ports
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.net.family import Family
@@ -67,7 +67,7 @@ def load_balancer_ips(service: Service) -> tuple[str, ...]:
 def load_balancer_vips(service: Service, family: Family | None = None) -> list[str]:
     """Returns the load balancer's addresses that nodes answer for, in one family, or in both as written. Addresses
     of the `Proxy` mode are the balancer's own."""
-    if service.spec.type != "LoadBalancer":
+    if not is_load_balancer(service.spec):
         return []
     ips = [p.ip for p in service.status.loadBalancer.ingress if p.ip and (p.ipMode or "VIP") == "VIP"]
     return ips if family is None else _of_family(ips, family)

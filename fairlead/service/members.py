@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.api.core.pod.types import Pod
-from fairlead.api.core.service.predicates import is_headless
+from fairlead.api.core.service.predicates import is_external_name, is_headless
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.keys import join_key
@@ -26,11 +26,11 @@ def is_proxied(obj: Service | EndpointSlice) -> bool:
 def has_cluster_ip(service: Service) -> bool:
     """Returns whether the Service has a cluster IP: it is neither headless nor an alias."""
     spec = service.spec
-    return spec.type != "ExternalName" and bool(spec.clusterIP) and not is_headless(spec)
+    return not is_external_name(spec) and bool(spec.clusterIP) and not is_headless(spec)
 
 
 def selects_pods(service: Service) -> bool:
-    return service.spec.type != "ExternalName" and bool(service.spec.selector)
+    return not is_external_name(service.spec) and bool(service.spec.selector)
 
 
 def has_endpoint(pod: Pod) -> bool:

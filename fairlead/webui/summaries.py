@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
+from fairlead.api.core.service.predicates import typed
 from fairlead.base.dataclass import dataclass
 from fairlead.service.wellknown import HOST_URLS_ANNOTATION, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 
@@ -86,7 +87,7 @@ def service(tree: Tree) -> Tree:
     spec, status = tree["spec"], tree.get("status", {})
     ingress = status.get("loadBalancer", {}).get("ingress", ())
     return _base(tree) | {
-        "type": spec.get("type", "ClusterIP"),
+        "type": typed(spec).type,
         "ips": spec.get("clusterIPs", []),
         "ports": spec.get("ports", []),
         "selector": spec.get("selector") or {},

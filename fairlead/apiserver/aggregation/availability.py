@@ -16,6 +16,7 @@ import msgspec
 
 from fairlead.api.apiregistration.apiservice import API_SERVICE
 from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.core.service.predicates import is_cluster_ip
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE
 from fairlead.apiserver.aggregation.registry import Aggregation, Remote
 from fairlead.apiserver.model import User, internal
@@ -142,7 +143,7 @@ class Availability:
         if entry is None:
             return Result("ServiceNotFound", f'service/{at.name} in "{at.namespace}" is not present')
         service: Service = entry.decode()
-        if service.spec.type != "ClusterIP":
+        if not is_cluster_ip(service.spec):
             return None
         port = next((port for port in service.spec.ports if port.port == at.port), None)
         if port is None:

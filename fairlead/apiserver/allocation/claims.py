@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead.api.core.service.families import complete_families
 from fairlead.api.core.service.kind import SERVICE, Service, ServicePort
-from fairlead.api.core.service.predicates import needs_health_port, needs_node_ports
+from fairlead.api.core.service.predicates import is_load_balancer, needs_health_port, needs_node_ports
 from fairlead.api.networking.ipaddress.kind import IP_ADDRESS, IPAddress
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.apiserver.allocation.addresspool import TAKEN, Address, AddressPool
@@ -61,7 +61,7 @@ class ServiceNumbers:
         """Fills in the IP families. Raises StatusError 422."""
         if errors := complete_families(old, new, self._families):
             raise invalid_object("Service", "", new.metadata.name, errors)
-        if new.spec.type != "LoadBalancer":
+        if not is_load_balancer(new.spec):
             new.status.loadBalancer = type(new.status.loadBalancer)()
 
     async def reserve(self, old: Service | None, new: Service) -> Reservation:

@@ -10,14 +10,13 @@ import random
 from collections.abc import Iterator
 
 from fairlead.api.core.service.kind import SERVICE, Service
+from fairlead.api.core.service.predicates import needs_cluster_ip
 from fairlead.api.discovery.endpointslice.kind import ENDPOINT_SLICE, EndpointSlice
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.model import CallError, ServiceReference
 from fairlead.base.addresses import is_own
 from fairlead.service.endpoints import ready_addresses
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
-
-_SERVED_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 class ServiceResolver:
@@ -35,7 +34,7 @@ class ServiceResolver:
         if entry is None:
             raise CallError(f'service "{name}" not found')
         service: Service = entry.decode()
-        if service.spec.type not in _SERVED_TYPES:
+        if not needs_cluster_ip(service.spec):
             raise CallError(f'unsupported service type "{service.spec.type}"')
         port = next((p for p in service.spec.ports if p.port == reference.port), None)
         if port is None:

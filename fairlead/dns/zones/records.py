@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from fairlead.api.core.service.predicates import is_headless
+from fairlead.api.core.service.predicates import is_external_name, is_headless
 from fairlead.base.keys import join_key
 from fairlead.service.decisions import DEFAULT_PROTOCOL, is_ready
 from fairlead.service.wellknown import SERVICE_NAME_LABEL
@@ -118,7 +118,7 @@ unpack_slice = msgspec.msgpack.Decoder(PackedSlice).decode
 
 def reduce_service(service: Service) -> PackedService:
     spec = service.spec
-    external = spec.externalName if spec.type == "ExternalName" else ""
+    external = spec.externalName if is_external_name(spec) else ""
     addresses = () if external else spec.clusterIPs or ((spec.clusterIP,) if spec.clusterIP else ())
     headless = not external and is_headless(spec)
     return PackedService(

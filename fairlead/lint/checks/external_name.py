@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fairlead.api.core.service.predicates import TypeOnly, is_external_name
 from fairlead.base.texts import text
 from fairlead.lint.problem import Problem
 from fairlead.lint.world import World
@@ -13,7 +14,7 @@ _WITHOUT_EFFECT = ("ports", "selector")
 
 def external_names(world: World) -> Iterator[Problem]:
     for service in world.of_kind("Service"):
-        if service.value.string("spec", "type") != "ExternalName":
+        if not is_external_name(TypeOnly(service.value.string("spec", "type"))):
             continue
         for key in _WITHOUT_EFFECT:
             entry = service.entry("spec", key)

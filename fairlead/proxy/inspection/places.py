@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fairlead.api.core.pod.predicates import is_finished
 from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.kind import Service, ServicePort
-from fairlead.api.core.service.predicates import is_headless
+from fairlead.api.core.service.predicates import is_external_name, is_headless
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.dataclass import dataclass
 from fairlead.base.keys import join_key, key_of
@@ -184,7 +184,7 @@ def _to_service(key: str, port: str, objects: Objects, family: Family | None, pr
         hint = f": there is one in namespace {elsewhere[0]}" if elsewhere else ""
         raise PlaceError(f'no Service "{name}" in namespace {namespace}{hint}')
     label, spec = f"Service {key}", service.spec
-    if spec.type == "ExternalName":
+    if is_external_name(spec):
         note = f"is an alias for {spec.externalName}: DNS answers with that name, and no rule of the proxy is met"
         return Destination(label, (), protocol or "tcp", note)
     if is_headless(spec) and not spec.ports:

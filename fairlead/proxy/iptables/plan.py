@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from fairlead.api.core.service.kind import Service, ServicePort
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.dataclass import dataclass, field
 from fairlead.net.family import IPV4
@@ -285,7 +286,7 @@ class _Port:
 
     def _add_health_check(self) -> None:
         spec = self._draft.service.spec
-        if spec.type == "LoadBalancer" and self._external_local and spec.healthCheckNodePort:
+        if is_load_balancer(spec) and self._external_local and spec.healthCheckNodePort:
             about = comment(f"{self._name} health check node port")
             rule = f"-p tcp {about} -m tcp --dport {spec.healthCheckNodePort} -j ACCEPT"
             self._draft.line("filter", rules.NODE_PORTS, rule)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from time import sleep
 
+from fairlead.api.core.service.predicates import is_external_name, typed
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import Api, Tree
 from fairlead.cli.lookups import get_service, list_services, selected_pods, slices_of
@@ -97,15 +98,15 @@ def _find(api: Api, name: str, namespace: str, port: str, *, routed: Networks) -
 
 
 def _how_to_publish(service: Tree) -> str:
-    name, kind = service["metadata"]["name"], service["spec"].get("type", "ClusterIP")
-    if kind == "ExternalName":
+    name, of_type = service["metadata"]["name"], typed(service["spec"])
+    if is_external_name(of_type):
         return f'service "{name}" is an alias in DNS for {service["spec"].get("externalName", "")}: nothing to open'
     if service["spec"].get("clusterIP") == "None":
         return f'service "{name}" is headless and has no address to open; create one of type LoadBalancer beside it'
     patch = '{"spec":{"type":"LoadBalancer"}}'
     option = f" -n {service['metadata']['namespace']}"
     return (
-        f'service "{name}" is of type {kind}, which only the cluster can reach; '
+        f'service "{name}" is of type {of_type.type}, which only the cluster can reach; '
         f"to reach it from here: kubectl patch svc {name}{option} -p '{patch}'"
     )
 

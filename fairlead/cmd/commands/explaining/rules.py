@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 0.5
 _NO_RULES = {
-    "ExternalName": "it is an alias (ExternalName): DNS answers with another name",
+    "alias": "it is an alias (ExternalName): DNS answers with another name",
     "headless": "it is headless: DNS answers with the Pods' addresses, and connections go to them directly",
 }
 
@@ -88,7 +88,7 @@ def _of(lines: Sequence[RuleLine], service: str) -> list[RuleLine]:
 
 def _check(found: Inspected, lines: Sequence[RuleLine], service: str) -> str:
     """Returns the reason why a Service lacks rules; empty if it has some. Raises CommandError if it is unknown."""
-    from fairlead.api.core.service.predicates import is_headless
+    from fairlead.api.core.service.predicates import is_external_name, is_headless
 
     if not service or lines:
         return ""
@@ -96,8 +96,8 @@ def _check(found: Inspected, lines: Sequence[RuleLine], service: str) -> str:
     namespace, _, name = service.rpartition("/")
     if known is None:
         raise CommandError(f'there is no Service "{name}" in namespace {namespace}')
-    if known.spec.type == "ExternalName" or is_headless(known.spec):
-        return _NO_RULES["ExternalName" if known.spec.type == "ExternalName" else "headless"]
+    if is_external_name(known.spec) or is_headless(known.spec):
+        return _NO_RULES["alias" if is_external_name(known.spec) else "headless"]
     if all(not node.kernel for node in found.world.nodes):
         return "the nodes have no rules of the proxy"
     return "no endpoint serves, and the fixed rules refuse its cluster IP: see `fairlead why`"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.objectnames import add_namespace, service_name
@@ -107,7 +108,7 @@ def _start(sources: Sources, inspector: Inspector, service: Service) -> list[str
             reporting.append(f"rules {node}")
             sources.start("rules", watch_rules(fds[node], node, families, key, every))
             sources.start("connections", watch_connections(fds[node], node, _taker(every)))
-    if service.spec.type != "ExternalName" and families:
+    if not is_external_name(service.spec) and families:
         name = f"{meta.name}.{meta.namespace}.svc.{read_domain(inspector.paths.domain)}"
         reporting.append("dns")
         sources.start("dns", watch_dns(fds[nodes[0]], inspector.config.dns_ip, name, families))

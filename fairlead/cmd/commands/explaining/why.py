@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import LANGUAGES, Catalogue, catalogue, language
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
@@ -163,7 +164,7 @@ class Explainer:
         from fairlead.cmd.inspection.inspecting import Inspector
         from fairlead.cmd.inspection.routing import routes
 
-        if snapshot.found.spec.type == "ExternalName":
+        if is_external_name(snapshot.found.spec):
             return ()
         ports = [port for port in snapshot.ports if (port.protocol or "TCP") in ("TCP", "UDP")][:4]
         return routes(Inspector(self._cluster), snapshot, args.sender or f"node/{tried.sender}", ports)

@@ -16,6 +16,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
 
+from fairlead.api.core.service.predicates import is_load_balancer, typed
 from fairlead.base.clock import Clock, RealClock
 from fairlead.cli.api import TABLE, Api, ApiError, Tree
 from fairlead.cli.apply import create, read_manifests, wait_for
@@ -98,7 +99,7 @@ def _endpoints(api: Api, service: str) -> int:
 
 def _address(api: Api, tree: Tree, clock: Clock) -> str:
     """Returns the address for the requests: of the load balancer if the Service has one, otherwise the cluster IP."""
-    if tree["spec"].get("type") != "LoadBalancer":
+    if not is_load_balancer(typed(tree["spec"])):
         return str(tree["spec"]["clusterIP"])
     name = tree["metadata"]["name"]
     points: list[Tree] = []

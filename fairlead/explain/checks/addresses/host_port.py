@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import may_have_node_ports
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note, ok
 from fairlead.explain.snapshot import Snapshot
 
-_PUBLISHED = ("NodePort", "LoadBalancer")
 _EVENT = "NodePortNotPublished"
 """The reason of the relay's event about a port of this machine that is in use."""
 
 
 def find(s: Snapshot) -> Finding | None:
-    if s.found.spec.type not in _PUBLISHED or not s.host_urls_known:
+    if not may_have_node_ports(s.found.spec) or not s.host_urls_known:
         return None
     taken = next((e for e in s.events_of("Service", s.name) if e.reason == _EVENT), None)
     open_ports = {entry.partition("=")[0]: entry.partition("=")[2] for entry in s.host_urls if "=" in entry}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.snapshot import Snapshot
@@ -11,7 +12,7 @@ from fairlead.service.wellknown import LOAD_BALANCER_CLASS
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if spec.type != "LoadBalancer":
+    if not is_load_balancer(spec):
         return None
     looked_at = text("address of the load balancer")
     points = s.found.status.loadBalancer.ingress

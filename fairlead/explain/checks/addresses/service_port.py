@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
 from fairlead.explain.snapshot import Snapshot
@@ -10,7 +11,7 @@ from fairlead.service.decisions import DEFAULT_PROTOCOL
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if not s.port or spec.type == "ExternalName":
+    if not s.port or is_external_name(spec):
         return None
     looked_at = text("port {port} of the Service", port=s.port)
     if s.ports:

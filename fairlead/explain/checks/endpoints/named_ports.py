@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.api.core.pod.containers.container import ContainerPort
 from fairlead.api.core.pod.types import Pod
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
@@ -16,7 +17,7 @@ from fairlead.service.ports import target_port
 def find(s: Snapshot) -> Finding | None:
     named = [port for port in s.ports if isinstance(port.targetPort, str) and port.targetPort]
     pods = s.ready_pods or s.selected
-    if not named or not pods or s.found.spec.type == "ExternalName":
+    if not named or not pods or is_external_name(s.found.spec):
         return None
     looked_at = text("names of the containers' ports")
     for port in named:

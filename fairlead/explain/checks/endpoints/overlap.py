@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot, render_labels
@@ -12,7 +13,7 @@ def find(s: Snapshot) -> Finding | None:
     others = [
         one.metadata.name
         for one in s.services
-        if one.metadata.name != s.name and one.metadata.namespace == s.namespace and one.spec.type != "ExternalName"
+        if one.metadata.name != s.name and one.metadata.namespace == s.namespace and not is_external_name(one.spec)
         if one.spec.selector and one.spec.selector != s.found.spec.selector
         if any(one.spec.selector.items() <= pod.metadata.labels.items() for pod in s.selected)
     ]

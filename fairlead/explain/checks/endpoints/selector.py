@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, ok
@@ -19,7 +20,7 @@ _LIKE = 0.6
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if spec.type == "ExternalName":
+    if is_external_name(spec):
         return None
     if not spec.selector:
         return _without_selector(s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, ok, unknown
 from fairlead.explain.snapshot import Snapshot
@@ -9,7 +10,7 @@ from fairlead.explain.words import endpoints_of, ready_pods_of
 
 
 def find(s: Snapshot) -> Finding | None:
-    if s.found.spec.type == "ExternalName":
+    if is_external_name(s.found.spec):
         return None
     serving = s.serving
     if serving:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
 
 
 def find(s: Snapshot) -> Finding | None:
-    if s.found.spec.type != "ExternalName" or s.egress is not False:
+    if not is_external_name(s.found.spec) or s.egress is not False:
         return None
     target = s.found.spec.externalName
     labels = target.rstrip(".").split(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
@@ -12,7 +13,7 @@ from fairlead.explain.words import then
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if spec.type != "ExternalName":
+    if not is_external_name(spec):
         return None
     target = spec.externalName
     looked_at = text("alias {name}.{namespace}.svc -> {target}", name=s.name, namespace=s.namespace, target=target)

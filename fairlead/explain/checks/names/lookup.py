@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from ipaddress import ip_address
 
-from fairlead.api.core.service.predicates import is_headless
+from fairlead.api.core.service.predicates import is_external_name, is_headless
 from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.outcomes import ANSWERED
@@ -34,7 +34,7 @@ def find(s: Snapshot) -> Finding | None:
             ),
             cure="kubectl get pods,endpointslices -n kube-system; fairlead logs --tail 20",
         )
-    if spec.type == "ExternalName":
+    if is_external_name(spec):
         return _alias(s, looked_at)
     expected = _expected(s)
     if set(expected) <= set(lookup.addresses) and (lookup.addresses or not s.serving):
@@ -142,7 +142,7 @@ def _circle(s: Snapshot, suffix: str) -> list[str]:
     targets = {
         f"{one.metadata.name}.{one.metadata.namespace}": one.spec.externalName.rstrip(".").removesuffix(suffix)
         for one in s.services
-        if one.spec.type == "ExternalName"
+        if is_external_name(one.spec)
     }
     first = f"{s.name}.{s.namespace}"
     names = [first]

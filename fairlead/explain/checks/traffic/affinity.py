@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S
+from fairlead.api.core.service.predicates import AFFINITY_TIMEOUT_S, is_external_name
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
@@ -10,7 +10,7 @@ from fairlead.explain.snapshot import Snapshot
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if spec.sessionAffinity != "ClientIP" or spec.type == "ExternalName":
+    if spec.sessionAffinity != "ClientIP" or is_external_name(spec):
         return None
     config = spec.sessionAffinityConfig
     timeout_s = (config.clientIP.timeoutSeconds if config and config.clientIP else None) or AFFINITY_TIMEOUT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_load_balancer
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
@@ -9,7 +10,7 @@ from fairlead.explain.snapshot import Snapshot
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    if spec.type != "LoadBalancer" or not spec.loadBalancerSourceRanges:
+    if not is_load_balancer(spec) or not spec.loadBalancerSourceRanges:
         return None
     ranges = ", ".join(spec.loadBalancerSourceRanges)
     return note(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.api.core.service.predicates import is_external_name, is_load_balancer, may_have_node_ports
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
@@ -10,8 +11,8 @@ from fairlead.explain.words import listed
 
 def find(s: Snapshot) -> Finding | None:
     spec = s.found.spec
-    internal = spec.internalTrafficPolicy == "Local" and spec.type != "ExternalName"
-    external = spec.externalTrafficPolicy == "Local" and spec.type in ("NodePort", "LoadBalancer")
+    internal = spec.internalTrafficPolicy == "Local" and not is_external_name(spec)
+    external = spec.externalTrafficPolicy == "Local" and may_have_node_ports(spec)
     if not (internal or external):
         return None
     field = "internalTrafficPolicy" if internal else "externalTrafficPolicy"
@@ -37,6 +38,6 @@ def find(s: Snapshot) -> Finding | None:
     places = [name or text("no node") for name in sorted(one or "" for one in serving)]
     evidence = text("endpoints are on {names}", names=listed(places))
     cure = s.kubectl(f'patch svc {s.name} -p \'{{"spec":{{"{field}":"Cluster"}}}}\'')
-    if spec.type == "LoadBalancer" and not internal:
+    if is_load_balancer(spec) and not internal:
         return note(looked_at, text("{cause} (the load balancer avoids these nodes)", cause=cause), evidence, cure=cure)
     return fault(looked_at, cause, evidence, cure=cure)
