@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +172,34 @@ def test_a_web_server_of_a_tutorial_is_pulled_and_replaced_only_if_that_fails(sc
     assert scene.ready("replaced")["imageID"].startswith("host://fairlead/web/")
     pulled = scene.event("replaced", "Pulled: ")
     assert "answers like whoami, because the image cannot be pulled: " in pulled
+
+
+def test_the_files_of_an_image_volume_survive_a_prune_until_the_pod_is_gone(scene: Scene) -> None:
+    cluster, word = scene.cluster, build([tar_of(entry("word", "of an image\n"))])
+    scene.load(word, "example.com/word:1")
+    scene.load(web(), "example.com/reader:1")
+    container = {
+        "command": ["httpd", "-f", "-p", "8080", "-h", "/v"],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+    }
+    volumes = [{"name": "v", "image": {"reference": "example.com/word:1"}}]
+    scene.pod("reader", "example.com/reader:1", container=container, volumes=volumes)
+    scene.ready("reader")
+
+    def run(*verb: str) -> str:
+        return cluster.runner.run(cluster.runner.command("image", *verb)).stdout
+
+    (layer,) = json.loads(run("inspect", "example.com/word:1"))["layers"]
+    run("remove", "example.com/word:1")
+    run("prune")
+    assert (Path(layer["path"]) / "word").read_text() == "of an image\n"
+    scene.ask("DELETE", f"{API}/pods/reader")
+
+    def pruned() -> bool:
+        run("prune")
+        return not Path(layer["path"]).exists()
+
+    until("the layer is gone", pruned)
 
 
 def test_the_commands_of_the_page_work(scene: Scene) -> None:

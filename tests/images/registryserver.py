@@ -6,7 +6,7 @@ import asyncio
 import base64
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,6 +32,8 @@ class Registry:
     """Each blob's connection breaks after so many bytes; 0: never."""
     wrong: set[str] = field(default_factory=set)
     """Digests for which it sends other bytes."""
+    before_blob: Callable[[str], None] = lambda digest: None
+    """Called before a blob is sent, so that tests do something in the middle of a pull."""
     requests: Counter[str] = field(default_factory=Counter)
     port: int = 0
 
@@ -88,6 +90,7 @@ class Registry:
         return web.Response(body=b" " + body if found[0] in self.wrong else body, headers={"Content-Type": found[1]})
 
     async def _blob(self, request: web.BaseRequest, digest: str) -> web.StreamResponse:
+        self.before_blob(digest)
         body = self.blobs.get(digest)
         if body is None:
             return web.Response(status=404)

@@ -61,11 +61,12 @@ def load(store: ImageStore, source: Readable, *, name: str = "") -> list[StoredI
     """Stores the images of an archive and returns them. `name` names an image that the archive gives no name to.
     Raises ImageError."""
     contents = _Contents()
-    try:
-        _read(store, source, contents)
-        return _images(store, contents, name)
-    finally:
-        drop_unneeded(store, {digest for digest, _ in contents.files.values()})
+    with store.lease:
+        try:
+            _read(store, source, contents)
+            return _images(store, contents, name)
+        finally:
+            drop_unneeded(store, {digest for digest, _ in contents.files.values()})
 
 
 def _images(store: ImageStore, contents: _Contents, name: str) -> list[StoredImage]:

@@ -39,11 +39,16 @@ _GROUP = b"root:x:0:\nnogroup:x:65534:\n"
 
 def build(store: ImageStore, name: str, source: Path, flags: dict[str, object]) -> StoredImage:
     """Builds an image of a directory or a script and stores it. Raises ImageError."""
+    with store.lease:
+        return _build(store, name, source, flags)
+
+
+def _build(store: ImageStore, name: str, source: Path, flags: dict[str, object]) -> StoredImage:
     reference = parse_reference(name)
     files = _files(source)
     names = [path.name for name, path in files.items() if name.count("/") == 2]
     spec = completed(_spec(source, flags), names, _heads(files))
-    base = store.find(spec.base) if spec.base else None
+    base = store.find_for_use(spec.base) if spec.base else None
     if spec.base and base is None:
         raise ImageError(f'no such image: "{spec.base}": pull or load it first')
     layers = list(base.manifest.layers) if base else [_layer(store, lambda tar: _add_host(tar, spec))]

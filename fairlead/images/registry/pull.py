@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +35,8 @@ from fairlead.images.store.store import ImageStore, StoredImage, check_platform
 _PARALLEL = 3
 """Layers that are fetched at the same time, as in Docker."""
 _TRIES = 5
+_WAIT_S = 0.05
+"""The pause between two looks at another pull's lock: a thread that waits could not be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ async def pull(
             for credential in credentials or (None,):
                 client = RegistryClient(session, endpoint, reference, credential)
                 try:
-                    return await _Pull(store, reference, client, report).run()
+                    with store.lease:
+                        return await _Pull(store, reference, client, report).run()
                 except (Unauthorized, NotThere) as error:
                     problems.append(str(error))
                     if isinstance(error, NotThere):
@@ -116,6 +119,7 @@ class _Pull:
 
         async def one(layer: Descriptor, diff_id: str) -> None:
             async with slots:
+                self._store.lease.add(diff_id)
                 if not self._store.layers.has(diff_id):
                     await self._fetch(layer)
                     await asyncio.to_thread(self._store.layers.unpack, self._store.blobs.path(layer.digest), diff_id)
@@ -142,8 +146,8 @@ class _Pull:
     async def _fetch(self, blob: Descriptor) -> None:
         """Fetches a blob, unless the store has it; goes on after interruptions."""
         blobs = self._store.blobs
-        with _opened(blobs.ingest / f"{blob.digest[7:]}.part") as (file, path):
-            await asyncio.to_thread(fcntl.flock, file.fileno(), fcntl.LOCK_EX)
+        self._store.lease.add(blob.digest)
+        async with _locked(blobs.ingest / f"{blob.digest[7:]}.part") as (file, path):
             if blobs.has(blob.digest):
                 return
             for attempt in range(1, _TRIES + 1):
@@ -188,11 +192,38 @@ class _Pull:
         return found
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Opens a part of a blob, which stays if the pull breaks and is removed if it was not needed."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with open(fd, "r+b") as file:
-        yield file, path
-        if path.exists() and os.fstat(fd).st_size == 0:
-            path.unlink(missing_ok=True)
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[tuple[BinaryIO, Path]]:
+    """Opens a part of a blob once no other pull has it. It stays if the pull breaks, and goes if it was not needed."""
+    while True:
+        with _opened(path) as file:
+            if not _lock(file, path):
+                await asyncio.sleep(_WAIT_S)
+                continue
+            yield file, path
+            _remove_empty(file, path)
+            return
+
+
+def _opened(path: Path) -> BinaryIO:
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+
+
+def _remove_empty(file: BinaryIO, path: Path) -> None:
+    if _is_same(file, path) and not os.fstat(file.fileno()).st_size:
+        path.unlink(missing_ok=True)
+
+
+def _lock(file: BinaryIO, path: Path) -> bool:
+    """Returns True if the file is locked now, and is still the part: the pull that had it may have completed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return _is_same(file, path)
+
+
+def _is_same(file: BinaryIO, path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False

@@ -1,17 +1,22 @@
-"""Removes images, and what no image needs any more."""
+"""Removes images, and what no image, container or process needs any more.
+
+What is removed is chosen and moved to `ingest` as long as no lease can change, and deleted afterwards. Leases are read
+before names, and names before the files of containers: a need goes from the first to the last.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Collection, Iterable
+import fcntl
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
-from fairlead.base.instant import Instant
 from fairlead.images.errors import ImageError
-from fairlead.images.store.store import ImageStore, StoredImage
-
-_RECENT_S = 3600.0
+from fairlead.images.store.layerdirs import discard
+from fairlead.images.store.leases import Lease, removing
+from fairlead.images.store.store import ImageStore
 
 
 def remove(store: ImageStore, texts: Iterable[str]) -> list[str]:
@@ -26,13 +31,16 @@ def remove(store: ImageStore, texts: Iterable[str]) -> list[str]:
     return names
 
 
-def prune(store: ImageStore, *, in_use: Collection[str] = ()) -> int:
-    """Removes blobs and layers that no image needs, and returns their size. `in_use`: layers of running containers."""
-    blobs, layers = _needed(store.all())
-    for part in store.blobs.ingest.glob("*.part"):
-        part.unlink(missing_ok=True)
-    freed = sum(store.layers.remove(layer) for layer in store.layers.diff_ids() if layer not in layers | {*in_use})
-    return freed + remove_blobs(store, store.blobs.digests(), keep=blobs)
+def prune(store: ImageStore, *, in_use: Callable[[], Collection[str]] = tuple) -> int:
+    """Removes blobs and layers that no image and no lease needs, and returns their size. `in_use` returns the layers of
+    containers."""
+    with _bin(store.root) as (lease, away), removing(store.root, lease) as leased:
+        needed = leased | _of_images(store) | {*in_use()}
+        freed = sum(store.layers.move_out(layer, away) for layer in store.layers.diff_ids() if layer not in needed)
+        freed += sum(store.blobs.move_out(blob, away) for blob in store.blobs.digests() if blob not in needed)
+        _move_broken(store, away, leased)
+    store.layers.discard_broken()
+    return freed
 
 
 def in_use(clusters: str) -> set[str]:
@@ -40,35 +48,70 @@ def in_use(clusters: str) -> set[str]:
     return {f"sha256:{path.parent.name}" for path in _paths_in_use(clusters)}
 
 
-def prune_host_layers(folder: Path, clusters: str, *, now: Instant) -> None:
-    """Removes the layers that host images had at earlier states of this machine; `folder` has all of them. A recent one
-    may be in the making, or that of a container which starts just now."""
-    used = _paths_in_use(clusters)
-    for layer in [path for path in folder.glob("*") if path.is_dir() and path not in used]:
-        with contextlib.suppress(FileNotFoundError):
-            if now - layer.stat().st_mtime > _RECENT_S:
-                shutil.rmtree(layer, ignore_errors=True)
+def prune_host_layers(root: Path, clusters: str) -> None:
+    """Removes the layers of host images that no container has: those of earlier states of this machine. `root` is the
+    image store's folder."""
+    folder = root / "host"
+    with _bin(root) as (lease, away), removing(root, lease) as leased:
+        used = {*map(Path, leased), *_paths_in_use(clusters)}
+        for layer in folder.glob("*"):
+            if layer.is_dir() and layer.suffix != ".part" and layer not in used:
+                os.rename(layer, away / layer.name)
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(folder / ".lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # otherwise an agent makes a layer
+            for part in folder.glob("*.part"):
+                os.rename(part, away / part.name)
+
+
+@contextlib.contextmanager
+def _bin(root: Path) -> Iterator[tuple[Lease, Path]]:
+    """Yields a new folder, which is deleted with all that the block moves into it."""
+    with Lease(root) as lease:
+        for number in count():
+            away = root / "ingest" / f"removed.{os.getpid()}.{number}"
+            lease.add(away.name)
+            with contextlib.suppress(FileExistsError):
+                away.mkdir(mode=0o700, parents=True)
+                break
+        try:
+            yield lease, away
+        finally:
+            discard(away)
+
+
+def _move_broken(store: ImageStore, away: Path, leased: set[str]) -> None:
+    """Moves what killed processes left in `ingest`: files without a lease, and parts of blobs that are not fetched."""
+    for path in store.blobs.ingest.iterdir():
+        if path.name in leased or path.name.startswith(("lock-", "layer-")) or path == away:
+            continue
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            if path.suffix == ".part":
+                with open(path, "rb") as part:
+                    fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.rename(path, away / path.name)
+            else:
+                os.rename(path, away / path.name)
 
 
 def _paths_in_use(clusters: str) -> set[Path]:
-    files = Path(clusters).glob("*/nodes/*/pods/*/root/*/*/layers")
-    return {Path(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()}
+    """Returns the layers of containers and of image volumes. A Pod may end meanwhile."""
+    used: set[Path] = set()
+    for pattern in ("root/*/*/layers", "layers/*"):
+        for file in Path(clusters).glob(f"*/nodes/*/pods/*/{pattern}"):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                used.update(map(Path, file.read_text(encoding="utf-8").splitlines()))
+    return used
 
 
 def drop_unneeded(store: ImageStore, digests: Iterable[str]) -> None:
-    """Removes those of the blobs that no image needs."""
-    remove_blobs(store, digests, keep=_needed(store.all())[0])
+    """Removes those of the blobs that no image needs, and no other process."""
+    with _bin(store.root) as (_, away), removing(store.root, store.lease) as leased:
+        needed = leased | _of_images(store)
+        for digest in digests:
+            if digest not in needed:
+                store.blobs.move_out(digest, away)
 
 
-def remove_blobs(store: ImageStore, digests: Iterable[str], *, keep: Collection[str]) -> int:
-    return sum(store.blobs.remove(digest) for digest in digests if digest not in keep)
-
-
-def _needed(images: Iterable[StoredImage]) -> tuple[set[str], set[str]]:
+def _of_images(store: ImageStore) -> set[str]:
     """Returns the digests of the blobs and of the layers of images."""
-    blobs: set[str] = set()
-    layers: set[str] = set()
-    for image in images:
-        blobs |= {image.digest, image.id, *(layer.digest for layer in image.manifest.layers)}
-        layers |= {*image.config.diff_ids}
-    return blobs, layers
+    return {digest for image in store.read_all() for digest in (*image.blobs, *image.config.diff_ids)}

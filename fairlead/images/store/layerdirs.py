@@ -14,6 +14,7 @@ from fairlead.images.layers.stream import Unpacked
 from fairlead.images.layers.tree import remove_tree
 from fairlead.images.layers.unpack import LayerUnpacker, Limits
 from fairlead.images.manifest import check_digest
+from fairlead.images.store.leases import Lease
 
 _FILES = "fs"
 _SIZE = "size"
@@ -29,7 +30,8 @@ def _opened(blob: Path) -> BinaryIO:
 class LayerDirs:
     """The folder `layers`. A layer has its directory only when it has been unpacked and verified as a whole."""
 
-    def __init__(self, root: Path, *, owners: bool, limits: Limits) -> None:
+    def __init__(self, root: Path, lease: Lease, *, owners: bool, limits: Limits) -> None:
+        self._lease = lease
         self._folder = root / "layers"
         self._ingest = root / "ingest"
         self._owners = owners
@@ -58,6 +60,7 @@ class LayerDirs:
 
     def unpack(self, blob: Path, diff_id: str) -> None:
         """Unpacks a blob, once: another process that unpacks the same layer is waited for. Raises LayerError."""
+        self._lease.add(diff_id)
         if self.has(diff_id):
             return
         with self._lock(diff_id):
@@ -66,7 +69,7 @@ class LayerDirs:
 
     def _unpack(self, blob: Path, diff_id: str) -> None:
         temporary = self._ingest / f"layer-{diff_id[7:]}"
-        self._discard(temporary)  # of a process that was killed
+        discard(temporary)  # of a process that was killed
         temporary.mkdir(mode=0o700)
         try:
             (temporary / _FILES).mkdir(mode=0o755)
@@ -83,32 +86,37 @@ class LayerDirs:
             (temporary / _SIZE).write_text(str(size))
             os.rename(temporary, self._home(diff_id))
         except BaseException:
-            self._discard(temporary)
+            discard(temporary)
             raise
 
-    def remove(self, diff_id: str) -> int:
-        """Removes a layer and returns the size of its files. It is renamed first: no reader sees a part of it."""
-        size, doomed = self.size(diff_id), self._ingest / f"removed-{diff_id[7:]}"
-        with self._lock(diff_id):
-            self._discard(doomed)
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(self._home(diff_id), doomed)
-                self._discard(doomed)
+    def move_out(self, diff_id: str, folder: Path) -> int:
+        """Moves a layer that is not needed into a folder as a whole, and returns the size of its files."""
+        size = self.size(diff_id)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._home(diff_id), folder / f"layer-{diff_id[7:]}")
         return size
 
-    def _discard(self, path: Path) -> None:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                remove_tree(folder, path.name)
-        finally:
-            os.close(folder)
+    def discard_broken(self) -> None:
+        """Removes layers that killed processes left half unpacked."""
+        for path in self._ingest.glob("layer-*"):
+            with contextlib.suppress(BlockingIOError), self._lock(f"sha256:{path.name[6:]}", fcntl.LOCK_NB):
+                discard(path)
 
     @contextlib.contextmanager
-    def _lock(self, diff_id: str) -> Iterator[None]:
+    def _lock(self, diff_id: str, further: int = 0) -> Iterator[None]:
         fd = os.open(self._ingest / f"lock-{diff_id[7:19]}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(fd, fcntl.LOCK_EX | further)
             yield
         finally:
             os.close(fd)
+
+
+def discard(path: Path) -> None:
+    """Removes a directory with all that it contains, if it is there."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            remove_tree(folder, path.name)
+    finally:
+        os.close(folder)

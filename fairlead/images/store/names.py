@@ -60,7 +60,7 @@ class Names:
             self._replace(self._file, msgspec.json.encode(tree))
 
     def _replace(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}")  # one writer at a time
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()

@@ -5,6 +5,7 @@
     blobs/sha256/       manifests, configs, and layers as they came
     layers/<digest>/fs  unpacked layers, by the digest of their tar archive
     ingest/             what is not complete yet
+    leases/             what processes need at the moment (`leases`)
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from fairlead.images.manifest import (
 from fairlead.images.reference import parse_reference
 from fairlead.images.store.blobs import Blobs
 from fairlead.images.store.layerdirs import LayerDirs
+from fairlead.images.store.leases import Lease
 from fairlead.images.store.names import Names, name_of, pulled_digest
 
 
@@ -55,19 +57,29 @@ class StoredImage:
         return f"{parse_reference(self.name).name}@{self.pulled}" if self.pulled else self.id
 
     @property
+    def blobs(self) -> tuple[str, ...]:
+        """Returns the digests of the manifest, the config and the layers."""
+        return self.digest, self.id, *(layer.digest for layer in self.manifest.layers)
+
+    @property
     def size(self) -> int:
         """Returns the size of its blobs, in bytes."""
         return self.manifest.config.size + sum(layer.size for layer in self.manifest.layers)
 
 
 class ImageStore:
-    """One user's store. `owners`: files keep the owners that layers name (root's store)."""
+    """One user's store. `owners`: files keep the owners that layers name (root's store). Within `lease` removals leave
+    what is added and what `find_for_use` returns."""
 
-    def __init__(self, root: Path, *, owners: bool | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, root: Path, *, owners: bool | None = None, limits: Limits | None = None, lease: Lease | None = None
+    ) -> None:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root = root
-        self.blobs = Blobs(root)
-        self.layers = LayerDirs(root, owners=os.geteuid() == 0 if owners is None else owners, limits=limits or Limits())
+        self.lease = lease or Lease(root)
+        self.blobs = Blobs(root, self.lease)
+        keeps_owners = os.geteuid() == 0 if owners is None else owners
+        self.layers = LayerDirs(root, self.lease, owners=keeps_owners, limits=limits or Limits())
         self.names = Names(root)
 
     @property
@@ -77,8 +89,17 @@ class ImageStore:
     def find(self, text: str) -> StoredImage | None:
         """Returns the image with this name, or with this id if it is a digest or 12 digits of one. Raises
         ImageError."""
-        descriptor = self._by_id(text) or self._by_name(text)
-        return None if descriptor is None else self.read(descriptor)
+        with self.lease.reading():
+            descriptor = self._by_id(text) or self._by_name(text)
+            return None if descriptor is None else self.read(descriptor)
+
+    def find_for_use(self, text: str) -> StoredImage | None:
+        """Does the same as `find`, and adds all that the image needs to the lease."""
+        with self.lease.reading():
+            image = self.find(text)
+            if image is not None:
+                self.lease.add(*image.blobs, *image.config.diff_ids)
+            return image
 
     def _by_name(self, text: str) -> Descriptor | None:
         reference = parse_reference(text)
@@ -108,6 +129,11 @@ class ImageStore:
         return StoredImage(name_of(descriptor), descriptor.digest, pulled, manifest, len(data), config)
 
     def all(self) -> list[StoredImage]:
+        with self.lease.reading():
+            return self.read_all()
+
+    def read_all(self) -> list[StoredImage]:
+        """Returns all images; call it only as long as nothing can be removed."""
         return [self.read(descriptor) for descriptor in self.names.all()]
 
     def add(self, name: str, manifest: bytes, *, pulled: str = "") -> StoredImage:

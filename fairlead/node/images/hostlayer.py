@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fairlead.base.dataclass import dataclass, field
 from fairlead.node.images.accounts import group_file, passwd_file, shadow_file
@@ -48,11 +48,12 @@ class _Plan:
     texts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
-def prepare(directory: str, *, single_id: bool) -> str:
+def prepare(directory: str, *, single_id: bool, protect: Callable[[str], None] = lambda layer: None) -> str:
     """Makes the layer below `directory` if it is missing; returns its path, or an empty text if the file system lacks
-    extended attributes of users."""
+    extended attributes of users. `protect` is called with the path before the layer is looked for."""
     try:
         layer = _path(directory, single_id)
+        protect(layer)
         if os.path.isdir(layer):
             return layer
         os.makedirs(directory, exist_ok=True)

@@ -65,7 +65,7 @@ class ImageInventory:
         for image in _unused(store, used, older_than=now - minimum_age_s):
             store.names.remove({image.name})
             removed.append(image.name)
-            prune(store, in_use=used)
+            prune(store, in_use=lambda: in_use(self._clusters))
             if self._used_percent(self._root) <= low:
                 break
         return Collected(before, self._used_percent(self._root), tuple(removed))

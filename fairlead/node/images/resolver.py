@@ -23,6 +23,7 @@ from fairlead.images.reference import Reference, parse_reference
 from fairlead.images.registry.credentials import Credential, matching
 from fairlead.images.registry.settings import Registries, read_registries
 from fairlead.images.service.protocol import PullRequest
+from fairlead.images.store.leases import Lease
 from fairlead.node.images.clustercatalogue import ClusterCatalogue
 from fairlead.node.images.host import HostImages, Image, NoImage
 from fairlead.node.images.hostlayer import is_locked, is_prepared, prepare
@@ -50,6 +51,8 @@ class ImageRequest:
     """Called before a pull."""
     credentials: Callable[[], Awaitable[list[dict[str, Credential]]]]
     """Returns the credentials of the Pod's pull secrets. Raises ConnectionError, StatusError."""
+    lease: Lease
+    """The lease that protects the image's layers as long as the Pod is on the node."""
 
 
 class NodeImages:
@@ -68,24 +71,24 @@ class NodeImages:
         name = request.name
         await self._cluster.refresh()
         if self._host.in_own_file(name):
-            return await self._on_host(name)
+            return await self._on_host(request)
         reference, registries = self._reference(name), self._registries()
-        stored = await self._stored(name)
+        stored = await self._stored(request)
         if stored is not None and not (request.policy == "Always" and stored.pulled and not registries.off):
             return stored.image
         offer = self._host.offer(name) if stored is None and not self._is_own(registries, reference) else ""
         if offer == "program" or (offer and (registries.off or request.policy == "Never")):
-            return await self._on_host(name)
+            return await self._on_host(request)
         if request.policy == "Never":
             raise NoImage(f'Container image "{name}" is not present with pull policy of Never', "ErrImageNeverPull")
         if registries.off or not self._settings.image_service:
-            return await self._on_host(name)  # says what there is
+            return await self._on_host(request)  # says what there is
         try:
             return await self._pulled(request, reference)
         except NoImage as error:
             if not offer:
                 raise
-            image = await self._on_host(name)
+            image = await self._on_host(request)
             return replace(image, source=f"{image.source}, because the image cannot be pulled: {error}")
 
     @staticmethod
@@ -93,11 +96,22 @@ class NodeImages:
         """Returns True for the name of a registry that the user has set up: it never means a host image."""
         return not registries.off and registries.is_own(reference.registry)
 
-    async def _on_host(self, name: str) -> Image:
-        image = await self._host.resolve(name)
+    async def _on_host(self, request: ImageRequest) -> Image:
+        image = await self._host.resolve(request.name)
         if image.builtin:
             return image
-        return replace(image, host_layer=await asyncio.to_thread(prepare, self._layers, single_id=self._single_id))
+        layer = await asyncio.to_thread(
+            prepare, self._layers, single_id=self._single_id, protect=self._protection(request)
+        )
+        return replace(image, host_layer=layer)
+
+    def _protection(self, request: ImageRequest) -> Callable[[str], None]:
+        """Returns the function that protects a host layer: `fairlead image prune` sees those in the user's store."""
+        return request.lease.add if self._settings.image_store else lambda layer: None
+
+    def new_lease(self) -> Lease:
+        """Returns a lease for a Pod."""
+        return Lease(self._settings.image_store or self._settings.state_dir)
 
     async def prepare_host_layer(self) -> None:
         """Makes the layer of host images before the first Pod asks for it, unless another node makes it: the thread
@@ -129,29 +143,31 @@ class NodeImages:
         result = await request_pull(self._settings.image_service, asked)
         if result.error:
             raise NoImage(result.error)
-        stored = await self._stored(request.name)
+        stored = await self._stored(request)
         if stored is None:
             raise NoImage(f'"{request.name}" was removed from the image store while it was pulled')
         took, waited = duration(result.seconds), duration(self._clock.monotonic() - started)
         text = f'Successfully pulled image "{request.name}" in {took} ({waited} including waiting). '
         return replace(stored.image, event=f"{text}Image size: {result.size} bytes.")
 
-    async def _stored(self, name: str) -> _Stored | None:
-        return await asyncio.to_thread(self._read, name) if self._settings.image_store else None
+    async def _stored(self, request: ImageRequest) -> _Stored | None:
+        return await asyncio.to_thread(self._read, request) if self._settings.image_store else None
 
-    def _read(self, name: str) -> _Stored | None:
+    def _read(self, request: ImageRequest) -> _Stored | None:
         if not os.path.exists(f"{self._settings.image_store}/index.json"):
             return None
         from fairlead.images.store.store import ImageStore  # 15 ms, which a node without images saves
 
         try:
-            store = ImageStore(Path(self._settings.image_store))
-            image = store.find(name)
+            store = ImageStore(Path(self._settings.image_store), lease=request.lease)
+            image = store.find_for_use(request.name)
             if image is not None:
                 mark_used(store, image)
             return None if image is None else _Stored(to_run(image, store.layer_paths(image)), bool(image.pulled))
         except ImageError as error:
             raise NoImage(str(error)) from error
+        except OSError as error:
+            raise NoImage(f"cannot use the image store: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class LocalPod:
             directories=deps.settings.volumes_dir,
             others=lambda: deps.pods.items.values(),
         )
+        self.lease = deps.images.new_lease()
+        """Protects the layers of the pod's images, also before a container has them."""
         self.volumes_ready = False
         """True after the volumes have been set up. A restarted agent sets them up when it needs them."""
         self.ended_before = pod.status.phase in ("Succeeded", "Failed") and state.sandbox == "none"
@@ -67,7 +69,8 @@ class LocalPod:
         async def credentials() -> list[dict[str, Credential]]:
             return await pull_credentials(self.deps.client, self.pod)
 
-        return await self.deps.images.obtain(ImageRequest(name, policy, pulling=pulling, credentials=credentials))
+        request = ImageRequest(name, policy, pulling=pulling, credentials=credentials, lease=self.lease)
+        return await self.deps.images.obtain(request)
 
     def changed(self) -> None:
         """Decides anew after a change of the state, and reports to the API."""

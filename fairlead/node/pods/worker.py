@@ -126,6 +126,11 @@ class PodWorker:
     async def sync(self) -> None:
         """Acts on every change until the pod has been removed from the node."""
         local = self._local
+        with local.lease:
+            await self._sync()
+
+    async def _sync(self) -> None:
+        local = self._local
         async with local.nursery as nursery:
             nursery.spawn(write_status(local))
             nursery.spawn(self._refresh())

@@ -4,6 +4,7 @@
                                      /etc/hosts, hostname, resolv.conf
                                      /files/<container>/...       files that a host image brings to a read-only root
                                      /root/<container>/<n>/       what the container writes into its image's root
+                                     /layers/<volume>             the layers of an image volume (plugins/image)
                                      /termination/<container>_<n> termination messages
 <state>/bundle                                                    the mount point of root file systems
 """

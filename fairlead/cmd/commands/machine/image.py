@@ -183,27 +183,28 @@ def _pull(store: ImageStore, args: argparse.Namespace) -> int:
 
 
 def _prune(store: ImageStore, args: argparse.Namespace) -> int:
-    from fairlead.base.clock import RealClock
     from fairlead.images.store.gc import in_use, prune, prune_host_layers
 
     if args.all:
         store.names.remove({image.name for image in store.all()})
-    prune_host_layers(image_store() / "host", str(state_home()), now=RealClock().now())
-    print(f"freed {_bytes(prune(store, in_use=in_use(str(state_home()))))}")
+    clusters = str(state_home())
+    prune_host_layers(store.root, clusters)
+    print(f"freed {_bytes(prune(store, in_use=lambda: in_use(clusters)))}")
     return 0
 
 
 def _save(store: ImageStore, args: argparse.Namespace) -> int:
     from fairlead.images.archive.save import save
 
-    images = [_find(store, text) for text in args.images]
-    if args.output != "-":
+    if args.output == "-" and sys.stdout.isatty():
+        raise CommandError("an archive is not for a terminal: give -o FILE")
+    with store.lease:
+        images = [_found(store.find_for_use(text), text) for text in args.images]
+        if args.output == "-":
+            save(store, images, sys.stdout.buffer)
+            return 0
         with open(args.output, "wb") as file:
             save(store, images, file)
-        return 0
-    if sys.stdout.isatty():
-        raise CommandError("an archive is not for a terminal: give -o FILE")
-    save(store, images, sys.stdout.buffer)
     return 0
 
 
@@ -219,7 +220,10 @@ def _load_from(store: ImageStore, args: argparse.Namespace) -> int:
 
 
 def _find(store: ImageStore, text: str) -> StoredImage:
-    image = store.find(text)
+    return _found(store.find(text), text)
+
+
+def _found(image: StoredImage | None, text: str) -> StoredImage:
     if image is None:
         raise CommandError(f'no such image: "{text}"; `fairlead image list` lists the images')
     return image

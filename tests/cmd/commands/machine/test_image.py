@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cmd.main import main
+from fairlead.images.store.leases import Lease
 from tests.images.imagemaker import build, docker_archive, entry, gzipped, oci_archive, tar_of
 from tests.images.registryserver import Registry, serving
 
@@ -112,16 +113,17 @@ def test_the_layers_of_pods_survive_a_prune(tmp_path: Path, capsys: pytest.Captu
     assert Path(layer["path"]).is_dir()
 
 
-def test_a_layer_of_host_images_survives_a_prune_if_a_container_has_it_or_may_start_with_it(
+def test_a_layer_of_host_images_survives_a_prune_if_a_container_has_it_or_starts_with_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layers = tmp_path / "fairlead/.images/host"
-    for name in ("used", "old", "new"):
+    for name in ("used", "old", "starting", "killed.part"):
         (layers / name / "etc").mkdir(parents=True)
-    for name in ("used", "old"):
-        os.utime(layers / name, (0, 0))
+    (layers / ".lock").touch()
     folder = tmp_path / "fairlead/c/nodes/node1/pods/p/root/main/0"
     folder.mkdir(parents=True)
     (folder / "layers").write_text(f"{layers}/used\n")
-    out(capsys, "prune")
-    assert {path.name for path in layers.iterdir()} == {"used", "new"}
+    with Lease(tmp_path / "fairlead/.images") as lease:
+        lease.add(str(layers / "starting"))
+        out(capsys, "prune")
+    assert {path.name for path in layers.iterdir()} == {".lock", "used", "starting"}
