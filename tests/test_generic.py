@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from fairlead.api.kinds import KINDS
+from fairlead.proxy.settings.modes import MODES
 
 ROOT = Path(__file__).parent.parent / "fairlead"
 GENERIC = (
@@ -148,23 +149,33 @@ def test_the_check_finds_a_test_for_a_particular_kind(text: str) -> None:
 SERVICE_TYPES = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}
 
 
-def type_comparisons(tree: ast.AST) -> Iterator[str]:
-    """Yields the comparisons with a type of Services, also by `match` or with a constant of the module."""
+def comparisons(tree: ast.AST, texts: Set[str]) -> Iterator[str]:
+    """Yields the comparisons with one of the texts, also by `match` or with a constant of the module."""
     named = {
         target.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and _texts(node.value) & SERVICE_TYPES
+        if isinstance(node, ast.Assign) and _texts(node.value) & texts
         for target in node.targets
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and any(
-            _texts(side) & SERVICE_TYPES or (isinstance(side, ast.Name) and side.id in named)
+            _texts(side) & texts or (isinstance(side, ast.Name) and side.id in named)
             for side in (node.left, *node.comparators)
         ):
             yield f"line {node.lineno}: {ast.unparse(node)}"
-        if isinstance(node, ast.MatchValue) and _texts(node.value) & SERVICE_TYPES:
+        if isinstance(node, ast.MatchValue) and _texts(node.value) & texts:
             yield f"line {node.lineno}: case {ast.unparse(node)}"
+
+
+def files_comparing(texts: Set[str], *, but: str) -> dict[str, list[str]]:
+    """Returns the comparisons by file. `but`: a pattern of files that may compare."""
+    found = {}
+    for path in set(ROOT.rglob("*.py")) - set(ROOT.glob(but)):
+        code = path.read_text(encoding="utf-8")
+        if any(text in code for text in texts) and (those := list(comparisons(ast.parse(code), texts))):
+            found[str(path.relative_to(ROOT))] = those
+    return found
 
 
 def _texts(node: ast.AST) -> set[object]:
@@ -174,12 +185,13 @@ def _texts(node: ast.AST) -> set[object]:
 @pytest.mark.slow
 def test_only_a_services_own_modules_compare_its_type() -> None:
     """All others ask the predicates of `api/core/service`, so that the meaning of a type stands in one place."""
-    found = {}
-    for path in set(ROOT.rglob("*.py")) - set(ROOT.glob("api/core/service/*.py")):
-        text = path.read_text(encoding="utf-8")
-        if any(name in text for name in SERVICE_TYPES) and (comparisons := list(type_comparisons(ast.parse(text)))):
-            found[str(path.relative_to(ROOT))] = comparisons
-    assert found == {}
+    assert files_comparing(SERVICE_TYPES, but="api/core/service/*.py") == {}
+
+
+@pytest.mark.slow
+def test_no_module_compares_the_mode_of_the_proxy() -> None:
+    """A difference between modes is a field of `ModeFacts`, or an entry of a table by mode."""
+    assert files_comparing(set(MODES), but="none") == {}
 
 
 @pytest.mark.parametrize(
@@ -192,4 +204,4 @@ def test_only_a_services_own_modules_compare_its_type() -> None:
     ],
 )
 def test_the_check_finds_a_comparison_with_a_type_of_services(text: str) -> None:
-    assert list(type_comparisons(ast.parse(text)))
+    assert list(comparisons(ast.parse(text), SERVICE_TYPES))

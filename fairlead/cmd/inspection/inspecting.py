@@ -16,6 +16,7 @@ from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.nodes.innodes import Tree, in_namespaces, in_nodes
 from fairlead.cmd.nodes.nodeentry import holder
 from fairlead.cmd.wiring.clusterapi import ask, connect
+from fairlead.proxy.settings.modes import facts_of
 
 if TYPE_CHECKING:
     from fairlead.cmd.wiring.inspection import ClusterObjects, Texts
@@ -105,7 +106,7 @@ class Inspector:
 
         nodes = self.nodes(node)
         texts = read_texts(self.run, nodes, self.config) if kernel else {}
-        self._uncounted = any(text.mode == "iptables" for text in texts.values())
+        self._uncounted = not all(facts_of(text.mode).counted for text in texts.values())
         objects = ask(lambda: fetch_objects(self.api, self.config))
         world = make_world(self.config, objects, texts, host=self.run.hostAddresses, nodes=nodes)
         return Inspected(world, objects, texts, self.config, read_domain(self.paths.domain))

@@ -26,6 +26,7 @@ from fairlead.net.nft.batch import NftSocket
 from fairlead.proxy.inspection.reading import read_rules
 from fairlead.proxy.inspection.ruleset import parse_rules
 from fairlead.proxy.inspection.timeline import LISTED, Event, Frontend, service_targets
+from fairlead.proxy.settings.modes import facts_of
 
 _POLL_S, _LEGACY_POLL_S, _DNS_POLL_S, _AGAIN_S = 0.002, 1.0, 0.02, 0.5
 """Seconds between two looks at a kernel's count of changes (10 µs each), at rules that no kernel counts, between two
@@ -159,8 +160,8 @@ def watch_rules(
             if targets != before:
                 before = targets
                 emit({"at": at, "node": node, "targets": targets})
-            if any(text.mode == "iptables" for text in texts):
-                # The kernel does not count changes of the legacy variant.
+            if not all(facts_of(text.mode).counted for text in texts):
+                # The kernel counts changes of iptables by nf_tables, but not those of the legacy variant.
                 time.sleep(_LEGACY_POLL_S / 10)
                 seen = -1
 

@@ -14,6 +14,7 @@ import struct
 from fairlead.base.limits import explain_fork
 from fairlead.cmd.errors import CommandError
 from fairlead.net import linux
+from fairlead.proxy.settings.modes import facts_of
 
 _NETLINK_NETFILTER = 12
 _NFT_GETGEN = (10 << 8) | 16  # subsystem nf_tables, message NFT_MSG_GETGEN
@@ -65,17 +66,18 @@ def check_nftables() -> None:
 
 def check_proxy_mode(mode: str | None) -> None:
     """Raises CommandError if the requested mode needs programs that are missing."""
-    if mode != "iptables":
+    facts = facts_of(mode or "")
+    if not facts.programs:
         return
     from fairlead.net.iptables.model import Unavailable
     from fairlead.net.iptables.run import find
 
     try:
-        for program in ("iptables", "iptables-restore", "iptables-save"):
+        for program in facts.programs:
             find(program)
     except Unavailable as e:
         raise CommandError(
-            f"--proxy-mode iptables: {str(e).partition(':')[0]}; install it: sudo apt-get install iptables"
+            f"--proxy-mode {mode}: {str(e).partition(':')[0]}; install it: sudo apt-get install {facts.package}"
         ) from e
 
 

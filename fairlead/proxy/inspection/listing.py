@@ -84,27 +84,30 @@ def difference_lines(difference: Difference) -> Iterator[str]:
 
 def raw_of_service(node: NodeRules, lines: Sequence[RuleLine]) -> str:
     """Returns the lines of one Service as the program of the node's mode would print them."""
-    if not lines:
-        return ""
-    if lines[0].mode == "iptables":
-        return "\n".join(_saved(lines))
-    parts = [f"table {table_name(node.view.family)} {{"]
+    return "\n".join(_PRINTERS[lines[0].mode](node, lines)) if lines else ""
+
+
+def _listed(node: NodeRules, lines: Sequence[RuleLine]) -> Iterator[str]:
+    yield f"table {table_name(node.view.family)} {{"
     for place in dict.fromkeys(line.place for line in lines):
-        parts.append(f"\t{place} {{")
+        yield f"\t{place} {{"
         body = [line.text for line in lines if line.place == place]
         if place.startswith("chain"):
-            parts += [f"\t\t{text}" for text in body]
+            yield from (f"\t\t{text}" for text in body)
         else:
             inner = ",\n\t\t\t     ".join(body)
-            parts.append(f"\t\telements = {{ {inner} }}")
-        parts.append("\t}")
-    return "\n".join([*parts, "}"])
+            yield f"\t\telements = {{ {inner} }}"
+        yield "\t}"
+    yield "}"
 
 
-def _saved(lines: Sequence[RuleLine]) -> Iterator[str]:
+def _saved(_: NodeRules, lines: Sequence[RuleLine]) -> Iterator[str]:
     for table in dict.fromkeys(line.table for line in lines):
         yield f"*{table}"
         for line in lines:
             if line.table == table:
                 yield f"-A {line.place.removeprefix('chain ')} {line.text}"
         yield "COMMIT"
+
+
+_PRINTERS = {"nftables": _listed, "iptables": _saved}

@@ -9,6 +9,7 @@ from fairlead.base.dataclass import dataclass
 from fairlead.net.conntrack.entries import Entry
 from fairlead.net.trace import Step
 from fairlead.proxy.inspection.walk import End, Hop
+from fairlead.proxy.settings.modes import facts_of
 
 OUTCOMES = {
     "answered": "was answered",
@@ -124,7 +125,8 @@ def _predicted(end: End | None, node: str) -> tuple[list[tuple[str, str]], list[
     """Returns the rules of a node, and those up to which the kernel's trace can follow the packet: in the mode
     iptables, masquerading chooses another source port, by which the trace knows it."""
     hops = end.hops if end is not None else ()
-    changed = [at for at, hop in enumerate(hops) if end and hop.node == end.masqueraded_by and hop.mode == "iptables"]
+    masquerader = end.masqueraded_by if end is not None else None
+    changed = [at for at, hop in enumerate(hops) if hop.node == masquerader and facts_of(hop.mode).remaps_ports]
     last = changed[-1] if changed else len(hops)
     named = [(at, name) for at, hop in enumerate(hops) if hop.node == node for name in _names(hop)]
     return [name for _, name in named], [name for at, name in named if at <= last]
@@ -135,7 +137,7 @@ def _names(hop: Hop) -> list[tuple[str, str]]:
 
 
 def _name(hop: Hop, step: Step) -> list[tuple[str, str]]:
-    return [(step.table if hop.mode == "iptables" else "fairlead", step.chain)]
+    return [(facts_of(hop.mode).table or step.table, step.chain)]
 
 
 def as_tree(found: Comparison) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from fairlead.api.core.service.kind import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
@@ -27,12 +28,19 @@ def plan_rules(
     mode: str, services: Services, slices: Slices, *, node: NodeView, proxier: ProxierConfig, pods: tuple[str, ...] = ()
 ) -> RuleSet:
     """Returns the rules of one node in the proxier's family. `pods`: the ranges of all Pods, for iptables."""
-    if mode == "iptables":
-        return _iptables(services, slices, node=node, proxier=proxier, pods=pods)
-    return _nftables(services, slices, node=node, proxier=proxier)
+    return _PLANNERS[mode](services, slices, node=node, proxier=proxier, pods=pods)
 
 
-def _nftables(services: Services, slices: Slices, *, node: NodeView, proxier: ProxierConfig) -> NftRules:
+class _Planner(Protocol):
+    def __call__(
+        self, services: Services, slices: Slices, *, node: NodeView, proxier: ProxierConfig, pods: tuple[str, ...]
+    ) -> RuleSet: ...
+
+
+def _nftables(
+    services: Services, slices: Slices, *, node: NodeView, proxier: ProxierConfig, pods: tuple[str, ...]
+) -> NftRules:
+    del pods
     table, plan = fixed_table(proxier), desired(services, slices, node=node)
     chains = {chain.name: chain for chain in (*table.chains, *plan.chains.values())}
     family = proxier.family.table
@@ -68,3 +76,6 @@ def _iptables(
     for (table, name), shared in lines.items():
         tables[table][name] = (*shared, *last.get((table, name), ()))
     return IptablesRules(proxier.family, tables)
+
+
+_PLANNERS: Mapping[str, _Planner] = {"nftables": _nftables, "iptables": _iptables}

@@ -9,6 +9,7 @@ from fairlead.proxy.inspection.tracing import TraceResult
 from fairlead.proxy.inspection.walk import End, Hop
 from fairlead.proxy.inspection.words import step_words
 from fairlead.proxy.inspection.world import World
+from fairlead.proxy.settings.modes import facts_of
 
 _VERBS = {
     "pod": "reaches",
@@ -117,7 +118,7 @@ def _is_idle(step: Step, after: Step | None) -> bool:
 def _step(step: Step, hop: Hop, world: World, *, idle: bool) -> Iterator[str]:
     mark = "✓" if step.matched and not idle else "·"
     words = step_words(step, world, hop)
-    table = f"{step.table} " if hop.mode == "iptables" else ""
+    table = "" if facts_of(hop.mode).table else f"{step.table} "
     if idle:
         words = f"{words}: no rule of {step.effects[-1].partition(' ')[2]} matches"
     yield f"    {mark} {step.hook:<11} {table}{step.chain}[{step.position}]  {words}"

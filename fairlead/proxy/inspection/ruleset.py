@@ -7,7 +7,7 @@ one parses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fairlead.base.dataclass import dataclass, field
 from fairlead.net.family import IPV6, Family
@@ -80,12 +80,23 @@ RuleSet = NftRules | IptablesRules
 
 def parse_rules(text: NodeText, family: Family) -> RuleSet | None:
     """Returns the rules; None if the node lacks rules of the proxy."""
-    if text.mode == "nftables":
-        return NftRules(family, parse_listing(text.text))
-    if text.mode == "iptables":
-        saved = parse_save(text.text)
-        return IptablesRules(family, {table: saved[table].chains for table in TABLES if table in saved}, text.recent)
-    return None
+    parse = _PARSERS.get(text.mode)
+    return parse(text, family) if parse is not None else None
+
+
+def _parse_nftables(text: NodeText, family: Family) -> NftRules:
+    return NftRules(family, parse_listing(text.text))
+
+
+def _parse_iptables(text: NodeText, family: Family) -> IptablesRules:
+    saved = parse_save(text.text)
+    return IptablesRules(family, {table: saved[table].chains for table in TABLES if table in saved}, text.recent)
+
+
+_PARSERS: Mapping[str, Callable[[NodeText, Family], RuleSet]] = {
+    "nftables": _parse_nftables,
+    "iptables": _parse_iptables,
+}
 
 
 def table_name(family: Family) -> str:

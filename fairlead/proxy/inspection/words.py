@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from fairlead.net.trace import UNKNOWN, Lookup, Step
 from fairlead.proxy.inspection import iptableswords, nftwords
 from fairlead.proxy.inspection.owners import UNOWNED, Owner
@@ -12,10 +15,19 @@ from fairlead.proxy.nftables.rules import DISPATCH
 
 
 def step_words(step: Step, world: World, hop: Hop) -> str:
-    if UNKNOWN in step.effects:
-        return UNKNOWN
-    if hop.mode == "iptables":
-        return iptableswords.rule_words(step.chain, step.rule, world.owners).words
+    return UNKNOWN if UNKNOWN in step.effects else _VOCABULARY[hop.mode].words(step, world, hop)
+
+
+def step_owner(step: Step, world: World, hop: Hop) -> Owner:
+    return _VOCABULARY[hop.mode].owner(step, world, hop)
+
+
+class _Vocabulary(NamedTuple):
+    words: Callable[[Step, World, Hop], str]
+    owner: Callable[[Step, World, Hop], Owner]
+
+
+def _nft_words(step: Step, world: World, hop: Hop) -> str:
     if not step.matched:
         return f"{nftwords.rule_words(step.rule)}: no entry for {step.lookups[-1].key}" if step.lookups else ""
     found = _entry(step)
@@ -31,9 +43,7 @@ def step_words(step: Step, world: World, hop: Hop) -> str:
     )
 
 
-def step_owner(step: Step, world: World, hop: Hop) -> Owner:
-    if hop.mode == "iptables":
-        return iptableswords.rule_words(step.chain, step.rule, world.owners).owner
+def _nft_owner(step: Step, world: World, hop: Hop) -> Owner:
     found = _entry(step)
     if found is None:
         return UNOWNED
@@ -58,3 +68,12 @@ def _expires(world: World, hop: Hop, found: Lookup) -> int | None:
     node = world.node(hop.node, family_of(hop.packet.target))
     rules = node.kernel if node else None
     return rules.listing.expires.get((found.set_name, found.key)) if isinstance(rules, NftRules) else None
+
+
+_VOCABULARY = {
+    "nftables": _Vocabulary(_nft_words, _nft_owner),
+    "iptables": _Vocabulary(
+        lambda step, world, _: iptableswords.rule_words(step.chain, step.rule, world.owners).words,
+        lambda step, world, _: iptableswords.rule_words(step.chain, step.rule, world.owners).owner,
+    ),
+}

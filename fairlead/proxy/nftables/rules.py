@@ -38,8 +38,9 @@ from fairlead.base.dataclass import dataclass
 from fairlead.net.family import IPV4, Family
 from fairlead.net.nft.model import Chain, NamedSet, Role, Table
 from fairlead.proxy.planning.proxierconfig import ProxierConfig
+from fairlead.proxy.settings.modes import FACTS
 
-TABLE = "fairlead"
+TABLE = FACTS["nftables"].table
 SERVICES, EXTERNAL, ENDPOINTS, AFFINITY_SLOTS, TIMEOUTS, AFFINITY = (
     "services",
     "external",

@@ -17,7 +17,7 @@ from fairlead.base.codec import CodecError, Fault
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.settings import read_settings
 from fairlead.proxy.settings.configfile import API_VERSION, HEALTHZ, KIND, METRICS, Document, Rules
-from fairlead.proxy.settings.modes import DEFAULT_MODE, MODES, Mode
+from fairlead.proxy.settings.modes import DEFAULT_MODE, FACTS, MODES, Mode
 
 NAMESPACE, NAME, KEY = "kube-system", "kube-proxy", "config.conf"
 
@@ -76,7 +76,7 @@ def parse_config(text: str) -> ProxyConfig:
 def _config(document: Document) -> ProxyConfig:
     """Checks the fields together. Raises BadProxyConfig if they contradict each other."""
     mode: Mode = document.mode or DEFAULT_MODE
-    rules: Rules = document.iptables if mode == "iptables" else document.nftables
+    rules = _sections(document)[mode]
     if faults := list(_faults(document, mode, rules)):
         raise BadProxyConfig(*faults)
     local = document.detectLocal
@@ -87,7 +87,7 @@ def _config(document: Document) -> ProxyConfig:
         sync_s=rules.syncPeriod or SYNC_PERIOD_S,
         masquerade_all=rules.masqueradeAll,
         node_ports=document.nodePortAddresses,
-        localhost=document.iptables.localhostNodePorts if mode == "iptables" else None,
+        localhost=document.iptables.localhostNodePorts if FACTS[mode].localhost_setting else None,
         healthz=document.healthzBindAddress,
         metrics=document.metricsBindAddress,
         cluster_cidrs=document.clusterCIDR,
@@ -99,8 +99,12 @@ def _config(document: Document) -> ProxyConfig:
     )
 
 
+def _sections(document: Document) -> Mapping[Mode, Rules]:
+    return {"nftables": document.nftables, "iptables": document.iptables}
+
+
 def _faults(document: Document, mode: Mode, rules: Rules) -> Iterator[Fault]:
-    for name, each in (("nftables", document.nftables), ("iptables", document.iptables)):
+    for name, each in _sections(document).items():
         if each.masqueradeBit not in (None, _MARK_BIT):
             yield Fault(f"{name}.masqueradeBit", f"the bit is {_MARK_BIT}, and no other")
     if rules.minSyncPeriod > (rules.syncPeriod or SYNC_PERIOD_S):

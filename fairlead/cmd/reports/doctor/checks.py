@@ -16,6 +16,7 @@ from fairlead.cmd.cluster.paths import state_home
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.reports.doctor.model import Finding, of_explanation, ok, problem, warning
 from fairlead.cmd.reports.doctor.probe import Results
+from fairlead.proxy.settings.modes import FACTS
 
 _FILES = 4096
 _FREE_MIB = 200
@@ -189,8 +190,10 @@ def _programs(_: Results) -> Iterator[Finding]:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     if not shutil.which("nginx", path=path):
         yield warning("nginx", "is missing: its image runs fairlead/web", "sudo apt-get install nginx-light")
-    if not shutil.which("iptables-restore", path=path):
-        yield warning("iptables", "is missing: --proxy-mode iptables cannot be used", "sudo apt-get install iptables")
+    for mode, facts in FACTS.items():
+        if not all(shutil.which(program, path=path) for program in facts.programs):
+            what = f"is missing: --proxy-mode {mode} cannot be used"
+            yield warning(facts.package, what, f"sudo apt-get install {facts.package}")
 
 
 CHECKS: Sequence[Callable[[Results], Iterator[Finding]]] = (
