@@ -10,8 +10,8 @@ from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.podfacts import controller_reference
+from fairlead.controllers.workloads.ranking import pods_to_delete
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
-from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
 from tests.controllers.factories import NOW, pod, replica_set

@@ -10,7 +10,7 @@ from fairlead.base.instant import Instant
 from fairlead.controllers.workloads.job.backoff import Outcome, next_creation, wait_s
 from fairlead.controllers.workloads.job.case import Case, failures_of
 from fairlead.controllers.workloads.job.pods import finished_at, index_of, is_tracked, replaces_failed_only
-from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
+from fairlead.controllers.workloads.ranking import pods_to_delete
 
 _BURST = 500
 """Greatest number of pods to create or to remove in one reconcile, as upstream."""

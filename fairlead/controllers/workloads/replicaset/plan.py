@@ -25,7 +25,7 @@ from fairlead.controllers.workloads.podfacts import (
     is_available,
     requirements,
 )
-from fairlead.controllers.workloads.replicaset.ranking import pods_to_delete
+from fairlead.controllers.workloads.ranking import pods_to_delete
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 
