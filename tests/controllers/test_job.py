@@ -24,11 +24,11 @@ from fairlead.api.core.event.kind import EVENT
 from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import POD
 from fairlead.base.instant import Instant, render_time
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.job.backoff import Outcome, next_creation, wait_s
 from fairlead.controllers.workloads.job.intervals import parse_indexes, render_indexes
 from fairlead.controllers.workloads.job.plan import orphaned, reconcile
 from fairlead.controllers.workloads.job.pods import FAILURE_COUNT, INDEX, TRACKING
-from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.machinery.values.status import StatusError
 from tests.controllers.factories import NOW, pod
 from tests.controllers.jobbench import Bench, indexed, job, started

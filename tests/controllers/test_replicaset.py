@@ -9,7 +9,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet
 from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
-from fairlead.controllers.workloads.podfacts import controller_reference
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.ranking import pods_to_delete
 from fairlead.controllers.workloads.replicaset.plan import Failure, reconcile
 from fairlead.runtime.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.predicates import condition, is_finished, is_ready
-from fairlead.api.meta.types import LabelSelector, ObjectMeta, OwnerReference
+from fairlead.api.meta.types import LabelSelector
 from fairlead.base.instant import Instant, parse_time
 from fairlead.machinery.values.selectors import LabelRequirements, from_label_selector
 
@@ -33,18 +33,6 @@ def available_from(pod: Pod, min_ready_s: int) -> Instant:
 def is_available(pod: Pod, min_ready_s: int, now: Instant) -> bool:
     """Returns whether the pod has been ready for `min_ready_s`."""
     return is_ready(pod) and (min_ready_s <= 0 or available_from(pod, min_ready_s) <= now)
-
-
-def controller_reference(api_version: str, kind: str, meta: ObjectMeta) -> OwnerReference:
-    """Returns the owner reference from a managed object to its controller."""
-    return OwnerReference(
-        apiVersion=api_version,
-        kind=kind,
-        name=meta.name,
-        uid=meta.uid,
-        controller=True,
-        blockOwnerDeletion=True,
-    )
 
 
 def requirements(selector: LabelSelector | None) -> LabelRequirements | None:

@@ -6,8 +6,8 @@ import msgspec
 
 from fairlead.api.core.configmap.kind import CONFIG_MAP, ConfigMap
 from fairlead.api.core.namespace.kind import Namespace
+from fairlead.api.core.namespace.predicates import is_active
 from fairlead.api.meta.types import ObjectMeta
-from fairlead.controllers.cluster.serviceaccount.plan import is_active
 from fairlead.runtime.plan import NOTHING, Create, Plan, Update
 
 NAME = "kube-root-ca.crt"

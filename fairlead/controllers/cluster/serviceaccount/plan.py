@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from fairlead.api.core.namespace.kind import Namespace
+from fairlead.api.core.namespace.predicates import is_active
 from fairlead.api.core.serviceaccount.kind import SERVICE_ACCOUNT, ServiceAccount
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.runtime.plan import NOTHING, Create, Plan
 
 ACCOUNT = "default"
-
-
-def is_active(namespace: Namespace) -> bool:
-    return not namespace.metadata.deletionTimestamp and namespace.status.phase != "Terminating"
 
 
 def reconcile(namespace: Namespace, account: ServiceAccount | None) -> Plan:

@@ -31,9 +31,9 @@ from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant, render_micro_time
 from fairlead.base.keys import key_of
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.services.endpointslice.hints import distributed, hint_by_shares, is_automatic
 from fairlead.controllers.services.endpointslice.packing import pack
-from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import Create, Delete, EventRecord, Plan, Update
 from fairlead.service.families import address_of, families_of
 from fairlead.service.members import has_endpoint, hostname_of, selects_pods

@@ -26,11 +26,11 @@ from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.addresses import unmapped
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.keys import key_of
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.services.endpoints.plan import LEADER
 from fairlead.controllers.services.endpoints.plan import MANAGED_BY as ENDPOINTS_MANAGED_BY
 from fairlead.controllers.services.endpoints.plan import MANAGER as ENDPOINTS_MANAGER
 from fairlead.controllers.services.endpoints.subsets import repack
-from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update
 from fairlead.service.ports import Port
 from fairlead.service.wellknown import MANAGED_BY_LABEL, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION

@@ -20,10 +20,10 @@ from fairlead.api.batch.job.types import Job
 from fairlead.api.meta.reference import ObjectReference
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time, render_time
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.cronjob.due import Due, InvalidScheduleError, due_of, wait_for_next
 from fairlead.controllers.workloads.cronjob.times import zone_of
 from fairlead.controllers.workloads.job.conditions import COMPLETE, FAILED, finished_condition
-from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import Create, Delete, EventRecord, Plan, Update
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"

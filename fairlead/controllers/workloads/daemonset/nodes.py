@@ -26,8 +26,8 @@ from fairlead.api.core.pod.placement.tolerations import untolerated
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.history import HASH_LABEL
-from fairlead.controllers.workloads.podfacts import controller_reference
 
 GENERATION_LABEL = "pod-template-generation"
 _NAME_FIELD = "metadata.name"

@@ -17,11 +17,12 @@ from fairlead.api.core.node.kind import Node
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.base.instant import Instant
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.daemonset.nodes import fit_of, pod_for, target_of
 from fairlead.controllers.workloads.daemonset.rolling import Case, Change, by_age, excess, next_updates, surge_of
 from fairlead.controllers.workloads.history import HASH_LABEL, History, hash_of, history_of, surplus
-from fairlead.controllers.workloads.podfacts import available_from, controller_reference, requirements
+from fairlead.controllers.workloads.podfacts import available_from, requirements
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 
 _BURST = 250

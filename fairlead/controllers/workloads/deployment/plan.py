@@ -17,6 +17,7 @@ from fairlead.api.apps.replicaset.kind import REPLICA_SET, ReplicaSet, ReplicaSe
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.deployment import conditions as status_of
 from fairlead.controllers.workloads.deployment.conditions import Conditions
@@ -41,7 +42,7 @@ from fairlead.controllers.workloads.deployment.scaling import (
     size_of,
 )
 from fairlead.controllers.workloads.hashing import template_hash
-from fairlead.controllers.workloads.podfacts import controller_reference, requirements
+from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 
 

@@ -16,6 +16,7 @@ from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import controller_of
 from fairlead.base.instant import Instant
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.job.backoff import Outcome
 from fairlead.controllers.workloads.job.case import Case
@@ -24,7 +25,7 @@ from fairlead.controllers.workloads.job.counting import is_stored, next_status, 
 from fairlead.controllers.workloads.job.managing import Change, change_of
 from fairlead.controllers.workloads.job.pods import TRACKING, is_tracked, pod_for, release
 from fairlead.controllers.workloads.job.verdict import completed, deadline_of, verdict_of
-from fairlead.controllers.workloads.podfacts import controller_reference, requirements
+from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 
 CONTROLLER_NAME = "kubernetes.io/job-controller"

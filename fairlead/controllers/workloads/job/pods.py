@@ -15,8 +15,8 @@ from fairlead.api.core.pod.predicates import condition, is_finished
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.types import ObjectMeta
 from fairlead.base.instant import Instant, parse_time
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.job.policies import treatment_of
-from fairlead.controllers.workloads.podfacts import controller_reference
 from fairlead.runtime.plan import Patch
 
 TRACKING = "batch.kubernetes.io/job-tracking"

@@ -17,14 +17,9 @@ from fairlead.api.core.pod.predicates import is_finished, is_ready
 from fairlead.api.meta.types import ObjectMeta, OwnerReference
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
-from fairlead.controllers.workloads.podfacts import (
-    available_from,
-    controller_reference,
-    is_active,
-    is_available,
-    requirements,
-)
+from fairlead.controllers.workloads.podfacts import available_from, is_active, is_available, requirements
 from fairlead.controllers.workloads.ranking import pods_to_delete
 from fairlead.machinery.kinds.kind import Kind
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Plan, Update

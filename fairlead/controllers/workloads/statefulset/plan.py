@@ -21,9 +21,10 @@ from fairlead.api.core.pod.predicates import is_finished
 from fairlead.api.meta.types import controller_of
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.history import History, history_of, surplus
-from fairlead.controllers.workloads.podfacts import controller_reference, requirements
+from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.controllers.workloads.statefulset.case import Case, numbered, revision_of, status_of
 from fairlead.controllers.workloads.statefulset.pods import (
     NAME_LABEL,

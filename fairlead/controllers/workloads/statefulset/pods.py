@@ -13,8 +13,8 @@ from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.core.pod.spec import PodTemplateSpec
 from fairlead.api.core.pod.volumes.volume import PersistentVolumeClaimVolumeSource, Volume
 from fairlead.api.meta.types import ObjectMeta
+from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.history import HASH_LABEL
-from fairlead.controllers.workloads.podfacts import controller_reference
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"

@@ -14,7 +14,7 @@ from fairlead.api.apps.statefulset.kind import StatefulSet
 from fairlead.api.core.persistentvolumeclaim.kind import PersistentVolumeClaim
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.api.meta.types import OwnerReference
-from fairlead.controllers.workloads.podfacts import controller_reference
+from fairlead.controllers.ownership import controller_reference
 
 
 def is_stale(s: StatefulSet, claim: PersistentVolumeClaim, pod_name: str, pod_uid: str) -> bool:
