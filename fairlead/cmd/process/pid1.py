@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fairlead.base.clock import Clock
-from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
+from fairlead.base.limits import descriptor_limit, explain_limit, raise_descriptor_limit, set_descriptor_limit
 from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.channel import Channel
@@ -120,9 +120,7 @@ class Pid1:
             self.channel.sock.detach()
             self._redirect(component)
             if component.netns >= 0:
-                linux.setns(component.netns, linux.CLONE_NEWNET)
-                linux.unshare(linux.CLONE_NEWUTS)
-                linux.sethostname(component.node)
+                _enter_node(component)
             linux.set_process_name(component.name)
             close_others((*component.keep, *component.also_keep()))
             component.main()
@@ -199,7 +197,7 @@ class Pid1:
 
     def _refused(self, component: Component, error: OSError) -> None:
         """Logs a failed fork and schedules another attempt with back-off: pid 1 must not end because of it."""
-        print(f"cannot start {component.name}: {explain_fork(error)}", file=sys.stderr, flush=True)
+        print(f"cannot start {component.name}: {explain_limit(error)}", file=sys.stderr, flush=True)
         self._due[component.name] = (self._attempts[component.name].record_end(self._clock.monotonic()), component)
 
     def _stop(self) -> NoReturn:
@@ -214,6 +212,15 @@ class Pid1:
             if pid == 0:
                 select.select([], [], [], 0.005)
         os._exit(0)
+
+
+def _enter_node(component: Component) -> None:
+    try:
+        linux.setns(component.netns, linux.CLONE_NEWNET)
+        linux.unshare(linux.CLONE_NEWUTS)
+    except OSError as e:
+        raise CommandError(explain_limit(e)) from e
+    linux.sethostname(component.node)
 
 
 def _print_exception() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import socket
 import struct
 
-from fairlead.base.limits import explain_fork
+from fairlead.base.limits import explain_limit, too_many_namespaces
 from fairlead.cmd.errors import CommandError
 from fairlead.net import linux
 from fairlead.proxy.settings.modes import facts_of
@@ -20,13 +21,15 @@ _NETLINK_NETFILTER = 12
 _NFT_GETGEN = (10 << 8) | 16  # subsystem nf_tables, message NFT_MSG_GETGEN
 _NLMSG_ERROR = 2
 _NLM_F_REQUEST = 1
+_LEAST_SOFT, _LEAST_HARD, _ENOUGH = 32, 64, 4096
+"""Descriptors: least limits with which an empty cluster starts (measured), and one that is enough for many Pods."""
 _IPV6_CONF = "/proc/sys/net/ipv6/conf"
 
 
 def explain_namespaces(code: int, error: str) -> str:
     """Returns why the kernel refused namespaces: reads the sysctls that forbid them."""
     if code == errno.EAGAIN:
-        return explain_fork(OSError(code, error))
+        return explain_limit(OSError(code, error))
     ordinary = os.getuid() != 0
     if _sysctl("user/max_user_namespaces") == "0":
         return "user namespaces are switched off; switch them on: sudo sysctl -w user.max_user_namespaces=15000"
@@ -41,13 +44,24 @@ def explain_namespaces(code: int, error: str) -> str:
             "allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         )
     if code == errno.ENOSPC:
-        return "too many namespaces are in use; raise the limits: sudo sysctl -w user.max_user_namespaces=15000"
+        return too_many_namespaces()
     if code == errno.EINVAL:
         return "this kernel has no user, network or pid namespaces: boot one that has them (any distribution's does)"
     return (
         f"the kernel refuses new namespaces ({error}); inside a container, allow them: "
         "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
     )
+
+
+def check_descriptors() -> None:
+    """Raises CommandError if processes may have too few descriptors. Call it after the hard limit was raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit, least, flag in ((soft, _LEAST_SOFT, "S"), (hard, _LEAST_HARD, "H")):
+        if limit < least:
+            cure = f"raise it: ulimit -{flag}n {_ENOUGH}, or nofile in /etc/security/limits.conf"
+            raise CommandError(
+                f"a process may open {limit} files only (ulimit -{flag}n), too few for a cluster; {cure}"
+            )
 
 
 def check_nftables() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
-from fairlead.base.limits import explain_fork
+from fairlead.base.limits import explain_limit
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
@@ -81,7 +81,7 @@ def _fail(inherited: Inherited, channel: Channel, error: Exception) -> NoReturn:
     if isinstance(error, CommandError):
         text, evidence = str(error), error.evidence
     else:
-        why = explain_fork(error) if isinstance(error, OSError) else error
+        why = explain_limit(error) if isinstance(error, OSError) else error
         text, evidence = f"cannot build the sandbox: {why}; see {inherited.paths.log('sandbox')}", True
     channel.send(BuildFailed(text, evidence))
     os._exit(1)

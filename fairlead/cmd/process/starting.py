@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.base.clock import Clock
 from fairlead.base.dataclass import dataclass, replace
-from fairlead.base.limits import explain_fork
+from fairlead.base.limits import explain_limit
 from fairlead.base.output import guard_output
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import DEFAULT_API_PORT, FIRST_FREE_PORT, ClusterConfig
@@ -245,7 +245,7 @@ def _detach(prepared: Prepared, clock: Clock, report: Callable[[str], None], lif
     try:
         pid = os.fork()
     except OSError as e:
-        raise CommandError(explain_fork(e)) from e
+        raise CommandError(explain_limit(e)) from e
     if pid == 0:
         os.close(ours)
         _daemon(prepared, clock, theirs, life)

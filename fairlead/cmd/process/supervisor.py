@@ -8,7 +8,6 @@ child makes the certificates.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import resource
@@ -22,13 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.base.clock import Clock
-from fairlead.base.limits import explain_fork
+from fairlead.base.limits import explain_limit
 from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import enter, imageservice, preflight
+from fairlead.cmd.process.causes import StorageWatch, explain_exit, last_line, storage_problem
 from fairlead.cmd.process.cgroups import remove_groups
 from fairlead.cmd.process.channel import pair
 from fairlead.cmd.process.messages import (
@@ -123,6 +123,7 @@ class Supervisor:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # so that pid 1, orphaned, can still be waited for
         self._wake = _wake_pipe()
         _raise_limits()
+        preflight.check_descriptors()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -133,7 +134,7 @@ class Supervisor:
             self._image_listener = imageservice.listen(self._paths)
             self._start_sandbox()
         except OSError as e:
-            raise CommandError(explain_fork(e)) from e
+            raise CommandError(explain_limit(e)) from e
         try:
             self._loop()
         finally:
@@ -217,7 +218,9 @@ class Supervisor:
         if self._parent >= 0:
             poll.register(self._parent, select.POLLIN)
         self._serve_images(poll, set())
-        self._patience = Patience(IDLE_LIMIT_S, START_LIMIT_S, self._clock.monotonic())
+        begun = self._clock.monotonic()
+        self._patience = Patience(IDLE_LIMIT_S, START_LIMIT_S, begun)
+        self._storage = StorageWatch(self._paths, begun, self._report)
         while not self._signals:
             starting = "nodes" not in self._ready
             ready = {fd for fd, _ in poll.poll(1000 if starting or self._dirty else None)}
@@ -243,7 +246,15 @@ class Supervisor:
         now = self._clock.monotonic()
         self._patience.sample(now, busy_s(os.getpid()))
         if why := self._patience.problem(now):
-            raise CommandError(f"{why}; see {self._paths.logs}", evidence=True)
+            raise self._failed(why, self._paths.logs)
+        self._storage.check(now)
+
+    def _failed(self, why: str, log: Path) -> CommandError:
+        """Returns the error of a start. If the cluster's folder takes no data, that is the cause, and the logs may lack
+        their last lines."""
+        if storage := storage_problem(self._paths):
+            return CommandError(storage)
+        return CommandError(f"{why}; see {log}", evidence=True)
 
     def _record(self) -> None:
         """Writes `run.json`. If the disk is full, a cluster that is ready goes on, and the write is tried again."""
@@ -284,8 +295,8 @@ class Supervisor:
         if received is None:
             self._ended_by_itself = True
             log = self._paths.log("sandbox")
-            last = _last_line(log)
-            raise CommandError(f"the sandbox ended unexpectedly{last and f' ({last})'}; see {log}", evidence=True)
+            last = last_line(log)
+            raise self._failed(f"the sandbox ended unexpectedly{last and f' ({last})'}", log)
         message, pid = received
         if not isinstance(message, Ended):
             self._patience.advance(self._clock.monotonic())
@@ -326,14 +337,14 @@ class Supervisor:
         self._dirty = True
         if restarts >= MOST_FAILED_STARTS and "nodes" not in self._ready:
             log = self._paths.log(name)
-            why = _last_line(log) or _explain_exit(self._exits.get(name, 0))
-            raise CommandError(f"{name} ends again and again ({why}); see {log}", evidence=True)
+            why = last_line(log) or explain_exit(self._exits.get(name, 0))
+            raise self._failed(f"{name} ends again and again ({why})", log)
 
     def _ended(self, name: str, code: int) -> None:
         self._exits[name] = code
         if code == EXPLAINED and "nodes" not in self._ready:
             log = self._paths.log(name)
-            raise CommandError(f"{_last_line(log)}; see {log}", evidence=True)
+            raise self._failed(last_line(log) or f"{name} {explain_exit(code)}", log)
         component = self._run.component(name)
         if component is not None:
             component.pid = component.startTime = 0
@@ -400,23 +411,6 @@ class Supervisor:
                 os.read(self._wake, 4096)
             if self._channel.fileno() in ready and self._channel.receive() is None:
                 return
-
-
-def _last_line(log: Path) -> str:
-    """Returns the last line of a component's log: after an exception, its message."""
-    with contextlib.suppress(OSError), open(log, "rb") as f:
-        f.seek(max(0, log.stat().st_size - 4096))
-        lines = f.read().decode(errors="replace").split("\n")
-        full = [line.strip() for line in lines if line.strip()]
-        return full[-1] if full else ""
-    return ""
-
-
-def _explain_exit(code: int) -> str:
-    """Explains the end of a component that logged nothing; negative codes are signals."""
-    if code == -signal.SIGABRT:  # libuv aborts if it gets no thread
-        return f"no thread could be started; {explain_fork(OSError(errno.EAGAIN, ''))}"
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _raise_limits() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -99,13 +98,14 @@ def _mount_proc() -> None:
 
 
 def _mount_overlay() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        linux.mount("doctor", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV)
-        try:
-            for name in ("lower", "upper", "work", "merged"):
-                os.mkdir(f"{folder}/{name}")
-            options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work,userxattr"
-            linux.mount("overlay", f"{folder}/merged", "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
-            linux.umount(f"{folder}/merged")
-        finally:
-            linux.umount(folder)
+    """Covers the machine's /tmp in this mount namespace only, so it need not be writable."""
+    folder = "/tmp"
+    linux.mount("doctor", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV)
+    try:
+        for name in ("lower", "upper", "work", "merged"):
+            os.mkdir(f"{folder}/{name}")
+        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work,userxattr"
+        linux.mount("overlay", f"{folder}/merged", "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
+        linux.umount(f"{folder}/merged")
+    finally:
+        linux.umount(folder)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NoReturn
 
-from fairlead.base.limits import explain_fork
+from fairlead.base.limits import explain_limit
 from fairlead.net import linux
 from fairlead.node.runtime.child import users
 from fairlead.node.runtime.files import rootfs
@@ -76,7 +76,7 @@ def run_child(body: Callable[[], None], error_fd: int) -> NoReturn:
 
 def _explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.EAGAIN:
-        return explain_fork(error)
+        return explain_limit(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) if isinstance(error, PathProblem | users.UserProblem) else repr(error)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from fairlead.base.clock import Clock, RealClock
 from fairlead.base.codec import CodecError
-from fairlead.base.limits import descriptor_limit, explain_fork, raise_descriptor_limit, set_descriptor_limit
+from fairlead.base.limits import descriptor_limit, explain_limit, raise_descriptor_limit, set_descriptor_limit
 from fairlead.net import linux
 from fairlead.node.runtime.child import launch
 from fairlead.node.runtime.limits import privilege
@@ -92,7 +92,7 @@ class Zygote:
         try:
             self._serve(request, fds)
         except OSError as error:
-            self._answer(request, Failed(explain_fork(error)))
+            self._answer(request, Failed(explain_limit(error)))
         except (KeyError, ValueError) as error:
             self._answer(request, Failed(repr(error)))
 
