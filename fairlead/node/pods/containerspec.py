@@ -50,6 +50,9 @@ def process_of(pod: Pod, container: Container, image: Image, *, args: Sequence[s
         terminal=container.tty,
         user=user,
         capabilities=tuple(capabilities(container)),
+        no_new_privileges=bool(
+            container.securityContext and container.securityContext.allowPrivilegeEscalation is False
+        ),
     )
 
 

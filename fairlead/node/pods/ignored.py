@@ -60,10 +60,7 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
         "volumeDevices": _any,
     },
     EphemeralContainer: {"volumeDevices": _any},
-    SecurityContext: {
-        **_SECURITY,
-        "allowPrivilegeEscalation": lambda value: value is True,
-    },
+    SecurityContext: _SECURITY,
     ResourceRequirements: {"claims": _any},
     HTTPGetAction: {"protocol": _any},
     LifecycleHandler: {"tcpSocket": _any},
@@ -84,7 +81,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 
 
 _REASONS: Mapping[str, str] = {
-    "allowPrivilegeEscalation": "file systems of containers are mounted nosuid, with no_new_privs set",
     "hostUsers": "all Pods share the cluster's user namespace, to which files of layers and volumes belong",
     "mountPropagation": "a container's mounts are private to it",
     "seccompProfile": "profiles of the type Localhost are not read",

@@ -102,6 +102,12 @@ def test_root_is_refused_if_the_manifest_forbids_it() -> None:
     assert spec_of({"securityContext": {"runAsNonRoot": True, "runAsUser": 1}}).process.user.uid == 1
 
 
+def test_new_privileges_are_forbidden_only_if_the_manifest_does() -> None:
+    asked = [None, {}, {"allowPrivilegeEscalation": True}, {"allowPrivilegeEscalation": False}, {"privileged": True}]
+    found = [spec_of({"securityContext": security}).process.no_new_privileges for security in asked]
+    assert found == [False, False, False, True, False]
+
+
 def test_capabilities_are_added_and_dropped() -> None:
     def of(**security: Any) -> list[str]:
         return capabilities(

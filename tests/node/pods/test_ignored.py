@@ -28,6 +28,10 @@ AGENT, CHOOSE, ENV, FILES = (
     "node/volumes/test_podfiles.py",
 )
 ZYGOTE = "node/runtime/zygote/test_zygote.py"
+RIGHTS = (
+    "node/runtime/zygote/test_privileges.py::"
+    "test_rights_are_bounded_and_new_ones_forbidden_only_if_the_manifest_says_so"
+)
 PLAN, PROBES, SPEC, ETC = (
     "node/pods/test_plan.py",
     "node/probes/test_probes.py",
@@ -204,6 +208,7 @@ ACTED_ON: dict[str, str | dict[str, str]] = {
         "requests": f"{CHOOSE}::test_pods_that_ask_for_more_than_is_left_fit_nowhere",
     },
     "SecurityContext": {
+        "allowPrivilegeEscalation": RIGHTS,
         "procMount": f"{NAMESPACES}::test_proc_is_open_if_the_manifest_says_so_but_not_in_roots_cluster",
         "seccompProfile": f"{NAMESPACES}::test_the_default_profile_refuses_namespaces_and_mounts",
         "capabilities": f"{SPEC}::test_capabilities_are_added_and_dropped",
@@ -425,7 +430,6 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
     )
     assert found == [
         "spec.containers[0].resources.limits[cpu]",
-        "spec.containers[0].securityContext.allowPrivilegeEscalation",
         "spec.containers[0].securityContext.seccompProfile",
         "spec.containers[0].volumeMounts[1].mountPropagation",
         "spec.hostPID",

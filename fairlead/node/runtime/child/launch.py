@@ -153,20 +153,24 @@ def _drop_privileges(spec: ContainerSpec) -> None:
         # program, memory and descriptors (CVE-2016-9962). In a nested user namespace the container cannot reach it
         # anyway, and the process could not write its maps.
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if spec.process.no_new_privileges:
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     privilege.bound_capabilities(keep)
     if not single_id:
         os.setgroups(user.additional_gids)  # instead of those of the user who started the cluster
     if uid or gid:
         privilege.become(uid, gid, single_id=single_id)
-    if not uid:
-        privilege.set_capabilities(keep)
+        if single_id:
+            privilege.bound_capabilities(keep)  # a new user namespace starts with all
     if spec.privileged:
         privilege.new_session_keyring()
+    # A filter needs SYS_ADMIN or no_new_privs. exec takes SYS_ADMIN away: the bounding set lacks it, or the user is not
+    # root. Such a user keeps nothing else, so that exec checks the program's mode.
+    privilege.set_capabilities((*(() if uid else keep), *(() if spec.process.no_new_privileges else ("SYS_ADMIN",))))
+    # After the change of ids, which clears it.
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     if program := _filter(spec):
         privilege.set_filter(program)
-    # Last: a change of ids clears it.
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _filter(spec: ContainerSpec) -> bytes:

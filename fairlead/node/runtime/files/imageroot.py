@@ -21,12 +21,12 @@ OPAQUE = "user.overlay.opaque"
 _CHUNK = 1 << 20
 
 
-def mount_image(root: ImageRoot, bundle: str) -> None:
-    """Mounts the image on the bundle directory, writable."""
+def mount_image(root: ImageRoot, bundle: str, *, flags: int) -> None:
+    """Mounts the image on the bundle directory, writable, with flags MS_*."""
     upper = f"{root.writable}/upper"
     if root.layers:
         try:
-            mount_overlay(root.layers, upper, f"{root.writable}/work", bundle)
+            mount_overlay(root.layers, upper, f"{root.writable}/work", bundle, flags=flags)
         except OSError as error:
             os.write(2, f"copying an image's layers instead of an overlay: {error}\n".encode())  # the zygote's log
             for layer in root.layers:
@@ -34,15 +34,17 @@ def mount_image(root: ImageRoot, bundle: str) -> None:
         else:
             return
     linux.mount(upper, bundle, None, MS_BIND)
-    linux.mount(None, bundle, None, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV)
+    linux.mount(None, bundle, None, MS_REMOUNT | MS_BIND | flags)
 
 
-def mount_overlay(lower: Sequence[str], upper: str, work: str, target: str) -> None:
+def mount_overlay(
+    lower: Sequence[str], upper: str, work: str, target: str, *, flags: int = MS_NOSUID | MS_NODEV
+) -> None:
     """Mounts an overlay of directories, the lowest first."""
     with _opened([*reversed(lower), upper, work]) as (*layers, upper, work):
         # volatile: no sync when it ends; what a container writes beside its volumes does not outlive it.
         options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work},userxattr,volatile"
-        linux.mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
+        linux.mount("overlay", target, "overlay", flags, options)
 
 
 def mount_layers(layers: Sequence[str], target: str) -> None:

@@ -48,8 +48,16 @@ class RootFilesystem:
     """A root file system under construction on the bundle directory."""
 
     def __init__(
-        self, bundle: str, *, privileged: bool, proc_unmasked: bool, image: ImageRoot | None = None, node_root: str = ""
+        self,
+        bundle: str,
+        *,
+        privileged: bool,
+        proc_unmasked: bool,
+        image: ImageRoot | None = None,
+        flags: int = MS_NOSUID | MS_NODEV,
+        node_root: str = "",
     ) -> None:
+        """`flags` are those of the root's mount."""
         self._bundle = bundle
         self._node_root = os.path.realpath(node_root) if node_root else ""
         self._proc_unmasked = proc_unmasked
@@ -61,9 +69,10 @@ class RootFilesystem:
         self._writable: list[int] = []
         """The mounts below the root on which the container can write, besides volumes."""
         if image is None:
-            linux.mount("fairlead", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=256m")
+            linux.mount("fairlead", bundle, "tmpfs", flags, "mode=755,size=256m")
         else:
-            mount_image(image, bundle)
+            mount_image(image, bundle, flags=flags)
+        self._flags = flags
         self._root = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def show_host(self, *, single_id: bool, above: ImageRoot | None) -> None:
@@ -288,7 +297,7 @@ class RootFilesystem:
 
     def freeze(self) -> None:
         """Makes the root read-only; volumes on it stay as they are (readOnlyRootFilesystem)."""
-        linux.mount(None, self._bundle, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+        linux.mount(None, self._bundle, None, MS_REMOUNT | MS_BIND | MS_RDONLY | self._flags)
         for fd in self._writable:
             fsfd.set_attributes(fd, ATTR_READ_ONLY, recursive=False)
 
@@ -305,6 +314,7 @@ def build(spec: ContainerSpec) -> None:
         privileged=spec.privileged,
         proc_unmasked=spec.proc_unmasked,
         image=spec.image_root,
+        flags=MS_NODEV | (0 if _may_gain(spec) else MS_NOSUID),
         node_root=spec.node_root,
     )
     hidden = [os.path.realpath(path) for path in spec.masked_paths]
@@ -328,6 +338,12 @@ def build(spec: ContainerSpec) -> None:
     if spec.root_readonly:
         root.freeze()
     root.enter()
+
+
+def _may_gain(spec: ContainerSpec) -> bool:
+    """Returns True if setuid bits and capabilities of the image's files count; the host's never do. With one id mapped
+    there is nothing to gain."""
+    return spec.image_root is not None and not spec.single_id and not spec.process.no_new_privileges
 
 
 def _below(folder: str, path: str) -> str:

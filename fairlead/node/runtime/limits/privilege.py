@@ -211,7 +211,8 @@ def set_capabilities(keep: Sequence[str]) -> None:
 
 
 def become(uid: int, gid: int, *, single_id: bool) -> None:
-    """Takes on another user. With one id mapped, a nested user namespace shows that id as `uid`."""
+    """Takes on another user, who keeps the permitted capabilities until exec. With one id mapped, a nested user
+    namespace shows that id as `uid`."""
     if single_id:
         # Mounts and the network stay with the outer namespace; only how the one id is shown changes.
         linux.unshare(linux.CLONE_NEWUSER)
@@ -219,5 +220,6 @@ def become(uid: int, gid: int, *, single_id: bool) -> None:
         linux.put("/proc/self/uid_map", f"{uid} 0 1")
         linux.put("/proc/self/gid_map", f"{gid} 0 1")
         return
+    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     os.setgid(gid)
     os.setuid(uid)

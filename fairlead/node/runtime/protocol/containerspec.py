@@ -44,6 +44,8 @@ class Process:
     user: User = User()
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     """Names without CAP_."""
+    no_new_privileges: bool = False
+    """No program gains rights by its setuid bit or its capabilities (`allowPrivilegeEscalation: false`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,10 +75,7 @@ class SecurityContext(Record):
     allowPrivilegeEscalation: (
         Annotated[
             bool,
-            Doc(
-                "Set to false to forbid processes to gain more privileges than their parent (no_new_privs); "
-                "Fairlead's nodes always forbid this and ignore true."
-            ),
+            Doc("Set to false to forbid processes to gain more privileges than their parent (no_new_privs)."),
         ]
         | None
     ) = None
