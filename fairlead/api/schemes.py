@@ -11,14 +11,21 @@ def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol:
     """Returns the scheme by `appProtocol`, else by the port's name, else by its number."""
     if protocol == "UDP":
         return "udp"
+    if claimed := claimed_scheme(name, app_protocol):
+        return claimed
+    if app_protocol:
+        return "tcp"
+    return "https" if port in _SECURE else "http" if port in _WEB else "tcp"
+
+
+def claimed_scheme(name: str, app_protocol: str) -> str:
+    """Returns the scheme that `appProtocol`, else the port's name claims: `http`, `https`, or empty for neither."""
     for hint in (app_protocol.rpartition("/")[2], name.partition("-")[0]):
         if hint in ("https", "wss"):
             return "https"
         if hint in ("http", "h2c", "ws", "web", "http2"):
             return "http"
-    if app_protocol:
-        return "tcp"
-    return "https" if port in _SECURE else "http" if port in _WEB else "tcp"
+    return ""
 
 
 def url(scheme: str, host: str, port: int) -> str:

@@ -21,6 +21,25 @@ class Dial(NamedTuple):
     detail: str = ""
 
 
+class Reply(NamedTuple):
+    """The outcome of a request to a port of the Service beyond a connection."""
+
+    port: str
+    """Port and protocol, such as `80/TCP`."""
+    address: str
+    number: int
+    kind: str
+    """The request: `get`, `options`, `tls`, `dns` or `udp`."""
+    outcome: str
+    detail: str = ""
+    said: str = ""
+    """Status line of HTTP, or the code of a DNS answer."""
+    spoken: str = ""
+    """Protocol of the answer: `http`, `https`, or empty if it does not tell."""
+    ms: float = 0.0
+    """Milliseconds until the answer."""
+
+
 class Lookup(NamedTuple):
     """The question for the Service's name, asked of the cluster's DNS, or of the sender's own servers."""
 
@@ -55,6 +74,7 @@ class Tried(NamedTuple):
     stale: tuple[Message, ...] = ()
     """Tracked UDP connections whose endpoint no longer serves."""
     routes: tuple[Route, ...] = ()
+    replies: tuple[Reply, ...] = ()
 
     @property
     def failed(self) -> Dial | None:

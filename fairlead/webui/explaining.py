@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
@@ -18,11 +18,14 @@ from fairlead.webui.rights import check_exec
 if TYPE_CHECKING:
     from fairlead.explain.snapshot import Snapshot
     from fairlead.explain.sockets import Listener
-    from fairlead.explain.tried import Tried
+    from fairlead.explain.tried import Lookup, Tried
 
 KINDS = ("svc", "pod", "deploy", "sts", "ds", "rs", "job", "cronjob", "ingress")
 _MOST_ENDPOINTS = 8
 """Endpoints without a Pod that are tried at once."""
+
+_IDENT = 0x6661
+"""The identifier of all questions: each is asked by a separate socket."""
 
 Tree = dict[str, Any]
 ReadSockets = Callable[[Mapping[str, Sequence[str]]], "dict[str, frozenset[Listener]]"]
@@ -42,10 +45,18 @@ async def _body(transport: Transport, target: str) -> bytes:
     return answer.body
 
 
-async def why(backend: Backend, user: User, query: Mapping[str, str], read_sockets: ReadSockets) -> Tree:
+class Explaining(NamedTuple):
+    """Knowledge about the running cluster beside its objects."""
+
+    read_sockets: ReadSockets
+    """Returns the listening sockets of Pods, by their names and addresses."""
+    domain: Callable[[], str]
+    """Returns the cluster's DNS domain."""
+
+
+async def why(backend: Backend, user: User, query: Mapping[str, str], known: Explaining) -> Tree:
     """Returns the diagnosis of an object as `fairlead why -o json` prints it; `from` names a Pod of the namespace that
-    tries connections. `read_sockets` returns the listening sockets of Pods, by their names and addresses. Raises
-    StatusError."""
+    tries connections, and `http=1` asks for HTTP too. Raises StatusError."""
     from fairlead.explain.diagnose import diagnose
     from fairlead.explain.reading import Observed, assemble, extended, further_lists, lists, observed_in
     from fairlead.explain.report import as_tree
@@ -60,17 +71,21 @@ async def why(backend: Backend, user: User, query: Mapping[str, str], read_socke
         snapshot = extended(snapshot, await _fetch_all(transport, further))
     is_explained = snapshot.service is not None or snapshot.chosen is not None
     pods = {pod.metadata.name: [one.ip for one in pod.status.podIPs] for pod in snapshot.selected if is_explained}
-    sockets = await asyncio.to_thread(read_sockets, pods)
+    sockets = await asyncio.to_thread(known.read_sockets, pods)
     tried = None
     if snapshot.service is not None and (sender := query.get("from", "")):
-        tried = await _try(backend, transport, snapshot, sender)
+        host = f"{name}.{namespace}.svc.{known.domain()}"
+        tried = await _try(backend, transport, snapshot, sender, host=host, http=query.get("http", "") == "1")
     return as_tree(diagnose(observed_in(snapshot, Observed(sockets, tried))))
 
 
-async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str) -> Tried:
-    """Returns what became of connections from a Pod. Raises StatusError, also if the user may not run commands there,
-    because a connection from the Pod needs the same right."""
+async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str, *, host: str, http: bool) -> Tried:
+    """Returns what became of connections and requests from a Pod. `host`: the Service's name; `http`: also ask the TCP
+    ports for `/`. Raises StatusError, also if the user may not run commands there: a connection from the Pod needs the
+    same right."""
+    from fairlead.dns.protocol.asked import A, make_question
     from fairlead.explain.dialling import by_hand_dials, dials_to
+    from fairlead.explain.requests import read_answers, requests_to, targets
     from fairlead.explain.tried import Dial, Tried
 
     name = sender.removeprefix("pod/")
@@ -79,13 +94,49 @@ async def _try(backend: Backend, transport: Transport, s: Snapshot, sender: str)
         raise bad_request(f'from: there is no Pod "{name}" on a node in namespace {s.namespace}')
     await check_exec(transport, s.namespace, name, "try connections from a Pod")
     ends, by_hand = dials_to(s), by_hand_dials(s)[:_MOST_ENDPOINTS]
-    targets = urlencode([("to", f"{address},{number}") for _, address, number in (*ends, *by_hand)], safe=",:")
-    path = f"/try/{quote(s.namespace)}/{quote(name)}"
-    outcomes = msgspec.json.decode(await backend.read_node(pod.spec.nodeName, f"{path}?{targets}"))
+    requests = requests_to(s, http=http, datagrams=True)
+    server = s.dns.spec.clusterIP if s.dns is not None else ""
+    lookup = _lookup_targets(server, host) if server else []
+    wanted = [f"{address},{number}" for _, address, number in (*ends, *by_hand)]
+    wanted += [*lookup, *targets(requests, host, make_question(host, A, _IDENT))]
+    path = f"/try/{quote(s.namespace)}/{quote(name)}?{urlencode([('to', one) for one in wanted], safe=',:')}"
+    found = msgspec.json.decode(await backend.read_node(pod.spec.nodeName, path))
+    first, asked = len(ends) + len(by_hand), len(lookup)
     dials = [
-        Dial(*end, found["outcome"], found["detail"]) for end, found in zip((*ends, *by_hand), outcomes, strict=True)
+        Dial(*end, one["outcome"], one["detail"]) for end, one in zip((*ends, *by_hand), found[:first], strict=True)
     ]
-    return Tried(f"pod/{name}", tuple(dials[: len(ends)]), tuple(dials[len(ends) :]))
+    return Tried(
+        f"pod/{name}",
+        tuple(dials[: len(ends)]),
+        tuple(dials[len(ends) :]),
+        _lookup(host, server, found[first : first + asked]) if lookup else None,
+        replies=tuple(read_answers(requests, found[first + asked :])),
+    )
+
+
+def _lookup_targets(server: str, name: str) -> list[str]:
+    """Returns the questions for both kinds of addresses of a name, as a node's agent takes them."""
+    from fairlead.dns.protocol.asked import AAAA, A, make_question
+
+    return [f"{server},53,udp,{make_question(name, kind, _IDENT).hex()}" for kind in (A, AAAA)]
+
+
+def _lookup(name: str, server: str, found: Sequence[Tree]) -> Lookup:
+    """Returns what the cluster's DNS answered to both questions."""
+    from fairlead.dns.protocol.asked import AAAA, A, read_addresses
+    from fairlead.dns.protocol.wire import Malformed
+    from fairlead.explain.outcomes import ANSWERED
+    from fairlead.explain.tried import Lookup
+
+    four, six = found
+    if four["outcome"] != ANSWERED:
+        return Lookup(name, server, four["outcome"])
+    try:
+        first = read_addresses(bytes.fromhex(four["answer"]), name, A, _IDENT)
+        more = read_addresses(bytes.fromhex(six["answer"]), name, AAAA, _IDENT).addresses if six["answer"] else ()
+    except Malformed:
+        return Lookup(name, server, ANSWERED, "malformed")
+    return Lookup(name, server, ANSWERED, first.rcode, first.aliases, (*first.addresses, *more))
 
 
 async def _fetch_all(transport: Transport, paths: Mapping[str, str]) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from fairlead.apiserver.pages import PREFIX, Backend
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.base.dataclass import dataclass
 from fairlead.machinery.values.status import StatusError, bad_request, method_not_allowed
-from fairlead.webui.explaining import ReadSockets, why
+from fairlead.webui.explaining import Explaining, why
 from fairlead.webui.files import INDEX, LOGIN, PUBLIC, StaticFile, read_all
 from fairlead.webui.guard import SECURITY, cookie_header, cookies_in, is_from, key_in, login_origin
 from fairlead.webui.packets import Packets
@@ -43,10 +43,10 @@ class Visit:
 
 
 class Site:
-    def __init__(self, sessions: Sessions, read_sockets: ReadSockets, packets: Packets) -> None:
+    def __init__(self, sessions: Sessions, explaining: Explaining, packets: Packets) -> None:
         self._sessions = sessions
         self._files = read_all()
-        self._read_sockets = read_sockets
+        self._explaining = explaining
         self._packets = packets
         self._actions: Mapping[tuple[str, str], Callable[[Visit], Awaitable[web.StreamResponse]]] = {
             ("POST", "token"): self._make_token,
@@ -169,7 +169,7 @@ class Site:
         return session is None or self._sessions.is_alive(session)
 
     async def _why(self, visit: Visit) -> web.Response:
-        return _json(await why(visit.backend, visit.user, visit.request.query, self._read_sockets))
+        return _json(await why(visit.backend, visit.user, visit.request.query, self._explaining))
 
     async def _trace(self, visit: Visit) -> web.Response:
         return _json(await self._packets.trace(visit.backend, visit.user, visit.request.query))

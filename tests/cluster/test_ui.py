@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bench.cluster import Access
 from tests.cluster.support import Cluster, free_port, new_cluster, until
 from tests.cluster.test_kill import PODS, SERVICES, ready_pods
 
@@ -66,6 +67,22 @@ class Client:
         return cookie
 
 
+def check_requests(client: Client, api: Access) -> None:
+    """Asks by HTTP and DNS, and finds a claim of HTTPS in front of plain HTTP."""
+    path = "/ui/why?namespace=default&name={}&from=pod/web-1&http=1"
+    found = client.ask("GET", path.format("web"))[1]
+    steps = {step["check"]: step for step in found["checks"]}
+    assert "port 80: HTTP/1.1 200 OK, " in steps["requests"]["lookedAt"]
+    assert steps["lookup"]["status"] == "ok"
+    claim = [{"name": "https", "port": 443, "targetPort": 80}]
+    api.call("POST", SERVICES, {"metadata": {"name": "claims"}, "spec": {"selector": {"app": "web"}, "ports": claim}})
+
+    def claims() -> str:
+        return str(client.ask("GET", path.format("claims"))[1]["cause"])
+
+    until("the claim", lambda: "port 443 claims HTTPS (name: https)" in claims())
+
+
 @pytest.mark.parametrize("who", ["root", "user"])
 def test_the_page_knows_the_kernel_and_the_processes_of_the_cluster(who: str) -> None:
     with new_cluster(who) as cluster:
@@ -95,6 +112,7 @@ def test_the_page_knows_the_kernel_and_the_processes_of_the_cluster(who: str) ->
                 "ok",
                 "a connection from pod/web-1",
             )
+            check_requests(client, api)
             assert client.ask("GET", "/ui/why?namespace=default&name=web-1&kind=pod")[1]["verdict"] == "ok"
             way = "/ui/trace?namespace=default&from=node/node1&to=svc/web:80"
             until("rules as planned", lambda: client.ask("GET", way)[1].get("agrees"))

@@ -75,9 +75,17 @@ def test_why_tries_connections_and_names_from_the_place_that_is_asked(who: str) 
             assert (status, text.startswith(f"a connection from {label} to 10.")) == ("ok", True), text
             assert step(*sender, check="lookup")[0] == "ok"
         assert step("--from", "pod/client", check="kernel-rules")[0] == "ok"
+        status, text = step("--from", "pod/client", "--http", check="requests")
+        assert (status, "port 80: HTTP/1.1 200 OK, " in text) == ("ok", True), text
         assert step("--from", "pod/web-1", check="hairpin")[0] == "note"
         assert step("--passive", check="connection") == ("absent", "")
         assert step(check="connection", name="wrong")[1].endswith("port 80 was refused")
+        secure = cluster.fairlead("why", "svc/kubernetes", "-o", "json")
+        found = {one["check"]: one for one in json.loads(secure.stdout)["checks"]}
+        assert (found["app-protocol"]["status"], found["app-protocol"]["lookedAt"].rpartition(": ")[2]) == (
+            "ok",
+            "443/TCP HTTPS",
+        )
         bad = cluster.fairlead("why", "svc/right", "--from", "pod/nobody")
         assert (bad.returncode, bad.stderr) == (
             2,

@@ -13,7 +13,7 @@ from fairlead.explain.diagnose import Diagnosis, diagnose
 from fairlead.explain.finding import Status
 from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 from fairlead.explain.reading import Observed, assemble, lists, observed_in
-from fairlead.explain.tried import Dial, Lookup, Route, Tried
+from fairlead.explain.tried import Dial, Lookup, Reply, Route, Tried
 from fairlead.proxy.inspection.tracing import outcome_text
 from tests.explain.english import english_in
 
@@ -268,3 +268,63 @@ def test_hints_and_distributions_are_noted(spec: Tree, hints: Tree | None, part:
     found = findings(Observed(), service(**spec), slice_of("10.244.1.2", **endpoint))
     assert part in found.get("topology", (Status.OK, ""))[1]
     assert bool(part) == ("topology" in found)
+
+
+def asked(kind: str, outcome: str = ANSWERED, **more: Any) -> Observed:
+    number = 53 if kind == "dns" else 80
+    return tried(replies=(Reply(f"{number}/TCP", ADDRESS, number, kind, outcome, **more),))
+
+
+def claiming(**port: Any) -> Tree:
+    return service(ports=[{"port": 80, "protocol": "TCP", "targetPort": 80} | port])
+
+
+@pytest.mark.parametrize(
+    ("port", "kind", "spoken", "status", "part"),
+    [
+        ({"name": "https"}, "tls", "http", Status.FAULT, "port 80 claims HTTPS (name: https), and the process"),
+        ({"appProtocol": "https"}, "tls", "http", Status.FAULT, "claims HTTPS (appProtocol: https)"),
+        ({"name": "http"}, "options", "https", Status.FAULT, "port 80 claims HTTP (name: http), and the process"),
+        ({"name": "https"}, "tls", "https", Status.OK, "80/TCP HTTPS"),
+        ({"name": "http"}, "options", "http", Status.OK, "80/TCP HTTP"),
+        ({}, "get", "https", Status.NOTE, "port 80 was asked for HTTP and expects HTTPS"),
+    ],
+)
+def test_a_port_that_claims_another_protocol_than_its_process_speaks_is_a_fault(
+    port: Tree, kind: str, spoken: str, status: Status, part: str
+) -> None:
+    found = findings(asked(kind, spoken=spoken), claiming(**port), slice_of("10.244.1.2"))["app-protocol"]
+    assert (found[0], part in found[1]) == (status, True), found
+
+
+def test_the_cure_of_a_wrong_claim_sets_app_protocol() -> None:
+    diagnosis = diagnosed(asked("tls", spoken="http"), claiming(name="https"), slice_of("10.244.1.2"))
+    cure = next(one.finding.cure for one in diagnosis.steps if one.check.name == "app-protocol")
+    assert str(cure) == (
+        """kubectl patch svc web --type json -p '[{"op":"add","path":"/spec/ports/0/appProtocol","value":"http"}]'"""
+    )
+
+
+def test_a_process_that_does_not_tell_its_protocol_is_not_compared() -> None:
+    assert "app-protocol" not in findings(asked("tls", spoken=""), claiming(name="https"), slice_of("10.244.1.2"))
+
+
+@pytest.mark.parametrize(
+    ("observed", "status", "part"),
+    [
+        (asked("get", said="HTTP/1.1 200 OK", spoken="http", ms=2.5), Status.OK, "port 80: HTTP/1.1 200 OK, 2.5 ms"),
+        (asked("get", said="HTTP/1.1 404 Not Found", spoken="http"), Status.OK, "404 Not Found"),
+        (asked("get", said="HTTP/1.1 503 Busy", spoken="http"), Status.NOTE, "port 80 answered: HTTP/1.1 503 Busy"),
+        (asked("get"), Status.NOTE, "accepted the connection and did not answer HTTP"),
+        (asked("dns", said="NOERROR"), Status.OK, "port 53: NOERROR"),
+        (asked("dns", SILENT), Status.FAULT, "a DNS question from node1 to 10.96.0.7 port 53 got no answer"),
+        (asked("udp", SILENT), Status.OK, "port 80: silent"),
+        (asked("udp", REFUSED), Status.FAULT, "a datagram from node1 to 10.96.0.7 port 80 was not taken (refused)"),
+        (asked("udp", UNREACHABLE, detail="No route to host"), Status.FAULT, "was not taken (No route to host)"),
+    ],
+)
+def test_requests_show_their_answers_and_datagrams_that_no_program_takes(
+    observed: Observed, status: Status, part: str
+) -> None:
+    found = findings(observed, service(), slice_of("10.244.1.2"))["requests"]
+    assert (found[0], part in found[1]) == (status, True), found

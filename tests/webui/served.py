@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from fairlead.apiserver.extensions import Extensions
@@ -24,6 +26,7 @@ from fairlead.machinery.values.status import internal_error
 from fairlead.proxy.inspection.live import Observed
 from fairlead.proxy.inspection.walk import Sender
 from fairlead.proxy.inspection.world import World
+from fairlead.webui.explaining import Explaining
 from fairlead.webui.packets import Packets
 from fairlead.webui.sessions import Login, Sessions
 from fairlead.webui.site import Site
@@ -39,26 +42,49 @@ class FakePages:
     site: Site
     nodes: dict[str, bytes] = field(default_factory=dict)
     """Keys are node and path: `node1/stats/traffic`."""
+    trying: list[str] | None = None
+    """Gets the targets that a node is asked to try, which then all answer."""
 
     def user_of(self, headers: Mapping[str, str]) -> User | None:
         return self.site.user_of(headers)
 
     async def answer(self, request: web.BaseRequest, user: User, backend: Backend) -> web.StreamResponse:
-        return await self.site.answer(request, user, _FakeBackend(backend, self.nodes))
+        return await self.site.answer(request, user, _FakeBackend(backend, self.nodes, self.trying))
 
 
 @dataclass
 class _FakeBackend:
     real: Backend
     nodes: Mapping[str, bytes]
+    trying: list[str] | None
 
     def transport(self, user: User) -> Any:
         return self.real.transport(user)
 
     async def read_node(self, node: str, path: str) -> bytes:
+        if self.trying is not None and "/try/" in path:
+            self.trying += [value for _, value in parse_qsl(path.partition("?")[2])]
+            return msgspec.json.encode([_answer_to(target) for target in self.trying])
         if (body := self.nodes.get(f"{node}{path}")) is None:
             raise internal_error(f"node {node} does not answer at {path}")
         return body
+
+
+def _answer_to(target: str) -> dict[str, Any]:
+    """Returns the answer of a server of HTTP, and of a DNS server that knows the name and no address."""
+    address, port, *sent = target.split(",")
+    answer = b"HTTP/1.1 204 No Content\r\n\r\n" if sent[:1] == ["tcp"] else b""
+    if sent[:1] == ["udp"]:
+        question = bytes.fromhex(sent[1])
+        answer = question[:2] + b"\x81\x80" + question[4:]
+    return {
+        "address": address,
+        "port": int(port),
+        "outcome": "answered",
+        "detail": "",
+        "answer": answer.hex(),
+        "ms": 1.5,
+    }
 
 
 @dataclass
@@ -106,7 +132,11 @@ async def served() -> AsyncIterator[Served]:
     sessions = Sessions(clock=clock, random=lambda: f"secret-{next(numbers)}")
     config = ClusterConfig(name="test")
     sent = SentPackets()
-    site = Site(sessions, lambda _: {}, Packets(partial(inspect, config), OBJECT_PATHS, sent))
+    site = Site(
+        sessions,
+        Explaining(lambda _: {}, lambda: "cluster.local"),
+        Packets(partial(inspect, config, lambda: "cluster.local"), OBJECT_PATHS, sent),
+    )
     pages = FakePages(site)
     api = await start(extensions=Extensions(pages=pages))
     sock = socket.create_server(("127.0.0.1", 0))

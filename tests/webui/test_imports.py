@@ -19,7 +19,8 @@ def test_the_control_plane_loads_the_page_at_the_first_request_only() -> None:
         "from fairlead.base.clock import FakeClock\n"
         "from fairlead.cmd.cluster.config import ClusterConfig\n"
         "from fairlead.cmd.wiring.page import LatePages\n"
-        "assert LatePages(ClusterConfig(name='a'), clock=FakeClock()).user_of({'cookie': 'fairlead-ui-a=b'}) is None\n"
+        "pages = LatePages(ClusterConfig(name='a'), clock=FakeClock(), domain=str)\n"
+        "assert pages.user_of({'cookie': 'fairlead-ui-a=b'}) is None\n"
         "print([name for name in sys.modules if name.startswith('fairlead.webui')])"
     )
     assert (

@@ -280,6 +280,32 @@ async def test_connections_are_tried_from_a_pod_by_the_users_that_may_run_comman
 
 
 @story
+async def test_requests_and_questions_are_sent_with_the_connections(at: Served) -> None:
+    await add_client(at, [READ, EXEC])
+    spec = {"clusterIP": "10.96.0.10", "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]}
+    dns = {"metadata": {"name": "kube-dns"}, "spec": spec}
+    await at.api.ok("POST", "/api/v1/namespaces/kube-system/services", dns)
+    tried_targets: list[str] = []
+    at.pages.trying = tried_targets
+    _, body, _ = await at.ask("GET", f"{FROM}&http=1", login=at.login())
+    found = {one["check"]: one for one in msgspec.json.decode(body)["checks"]}
+    protocols = [one.split(",")[:3] for one in tried_targets]
+    assert protocols == [
+        ["10.96.0.9", "80"],
+        ["10.96.0.10", "53", "udp"],
+        ["10.96.0.10", "53", "udp"],
+        ["10.96.0.9", "80", "tcp"],
+    ]
+    assert bytes.fromhex(tried_targets[3].split(",")[3]).startswith(
+        b"GET / HTTP/1.1\r\nHost: web.default.svc.cluster.local\r\n"
+    )
+    assert (
+        found["requests"]["lookedAt"] == "requests from pod/client: 10.96.0.9 port 80: HTTP/1.1 204 No Content, 1.5 ms"
+    )
+    assert "NOERROR" in found["lookup"]["cause"]
+
+
+@story
 async def test_a_user_that_may_only_read_tries_no_connection(at: Served) -> None:
     await add_client(at, [READ])
     assert (await at.ask("GET", FROM.partition("&from")[0], login=at.login(BOB)))[0] == 200

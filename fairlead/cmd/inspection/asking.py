@@ -7,13 +7,11 @@ import socket
 import struct
 from typing import NamedTuple
 
-from fairlead.dns.protocol.message import Reply, answer_records, parse_reply
-from fairlead.dns.protocol.wire import Malformed, encode_name, make_query, render_address, render_name
+from fairlead.dns.protocol.asked import AAAA, A, make_question, read_addresses
+from fairlead.dns.protocol.wire import Malformed
 from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 
-A, AAAA, CNAME, IN = 1, 28, 5, 1
-RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
-_AUTHORITATIVE = 0x0400
+__all__ = ["AAAA", "A", "Answered", "ask"]
 _MOST = 65535
 
 
@@ -30,14 +28,12 @@ class Answered(NamedTuple):
 
 def ask(name: str, server: str, *, kind: int = A, timeout_s: float = 1.0, tries: int = 2) -> Answered:
     """Asks for addresses of an absolute name. Raises ValueError if the name is invalid."""
-    key = encode_name(name) + struct.pack(">HH", kind, IN)
     ident = int.from_bytes(os.urandom(2), "big")
-    query = make_query(ident, key)
+    query = make_question(name, kind, ident)
     outcome = SILENT
     for _ in range(tries):
         try:
-            raw = _exchange(query, server, timeout_s)
-            reply = parse_reply(raw, ident, key)
+            found = read_addresses(_exchange(query, server, timeout_s), name, kind, ident)
         except TimeoutError:
             outcome = SILENT
         except ConnectionError:
@@ -47,20 +43,8 @@ def ask(name: str, server: str, *, kind: int = A, timeout_s: float = 1.0, tries:
         except OSError:
             return Answered(UNREACHABLE)
         else:
-            authoritative = bool(struct.unpack_from(">H", raw, 2)[0] & _AUTHORITATIVE)
-            return _read(reply, key, authoritative=authoritative)
+            return Answered(ANSWERED, *found)
     return Answered(outcome)
-
-
-def _read(reply: Reply, key: bytes, *, authoritative: bool) -> Answered:
-    records = answer_records(reply, key, age_s=0)
-    return Answered(
-        ANSWERED,
-        RCODES.get(reply.rcode, str(reply.rcode)),
-        tuple(render_name(one.rdata).rstrip(".") for one in records if one.type == CNAME),
-        tuple(render_address(one.rdata) for one in records if one.type in (A, AAAA)),
-        authoritative,
-    )
 
 
 def _exchange(query: bytes, server: str, timeout_s: float) -> bytes:

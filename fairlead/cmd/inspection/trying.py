@@ -1,7 +1,7 @@
 """Tries a Service of a running cluster: real connections and questions from a place in it, and what the kernels track.
 
 All of it happens in one child in the cluster's namespaces (`innodes.py`), without root. A connection is closed as soon
-as it is accepted; nothing is sent.
+as it is accepted; `explain/requests.py` says to which ports a request is sent besides.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from fairlead.cmd.wiring.podsockets import process_at
 from fairlead.explain.dialling import by_hand_dials, dials_to
 from fairlead.explain.outcomes import ANSWERED, REFUSED, SILENT, UNREACHABLE
 from fairlead.explain.resolver import parse
-from fairlead.explain.tried import Dial, Lookup, Tried
+from fairlead.explain.tried import Dial, Lookup, Reply, Tried
 from fairlead.explain.words import Message
 
 if TYPE_CHECKING:
+    from fairlead.explain.requests import Request
     from fairlead.explain.snapshot import Snapshot
 
 DIAL_S, ASK_S = 2.0, 1.0
@@ -68,7 +69,9 @@ def find_place(text: str, run: Run, pods: Sequence[Any]) -> Place:
     return Place(f"pod/{name}", pid)
 
 
-def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, domain: str) -> Tried:
+def try_service(
+    s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, domain: str, requests: Sequence[Request] = ()
+) -> Tried:
     """Returns the observations. Raises CommandError if the cluster's namespaces cannot be entered."""
     dials = dials_to(s) if place.pid else list(_on_host(s.host_urls))
     if not place.pid:
@@ -84,6 +87,7 @@ def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, d
             "dials": [list(_dial(*one)) for one in dials],
             "endpoints": [list(one) for one in dial_all(by_hand)],
             "lookup": list(_ask(name, own or (config.dns_ip,))),
+            "replies": _request_all(requests, name),
         }
 
     nodes = {node.name: holder(run, node.name) for node in run.nodes} if udp else {}
@@ -95,7 +99,26 @@ def try_service(s: Snapshot, place: Place, run: Run, config: ClusterConfig, *, d
         tuple(Dial(*one) for one in answers[_SENDER]["endpoints"]),
         Lookup(asked, server, outcome, rcode, tuple(aliases), tuple(addresses), own),
         tuple(_stale(s, (entry for node in nodes for entry in answers[node]))),
+        replies=tuple(Reply(*one) for one in answers[_SENDER]["replies"]),
     )
+
+
+def _request_all(requests: Sequence[Request], name: str) -> Tree:
+    """Returns what becomes of each request, sent at the same time from this thread's network namespace."""
+    if not requests:
+        return []
+    import asyncio
+
+    from fairlead.dns.protocol.asked import A, make_question
+    from fairlead.explain.requests import read_answers, targets
+    from fairlead.node.streaming.trying import try_all
+
+    netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = asyncio.run(try_all(netns, targets(requests, name, make_question(name, A, os.getpid() & 0xFFFF))))
+    finally:
+        os.close(netns)
+    return [list(one) for one in read_answers(requests, found)]
 
 
 def _on_host(urls: Iterable[str]) -> Iterator[tuple[str, str, int]]:

@@ -21,7 +21,7 @@ from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import RandomIds
 from fairlead.base.instant import Instant
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.paths import Paths
+from fairlead.cmd.cluster.paths import Paths, read_domain
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.openstore import open_store
@@ -121,6 +121,7 @@ def _settings(
     from fairlead.cmd.wiring.pki import token_keys
 
     front = paths.pki / "front-proxy-client"
+    pages = LatePages(config, clock=RealClock(), domain=partial(read_domain, paths.domain))
     audit = None
     if config.audit_policy:
         policy = Path(config.audit_policy).read_text(encoding="utf-8")
@@ -135,7 +136,7 @@ def _settings(
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
-        extensions=Extensions(components=components, paths=handlers, pages=LatePages(config, clock=RealClock())),
+        extensions=Extensions(components=components, paths=handlers, pages=pages),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),

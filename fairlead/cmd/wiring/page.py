@@ -4,7 +4,7 @@ nothing."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,10 @@ _ROOT = 1
 class LatePages:
     """Implements `Pages` by a site that is made when it is first needed."""
 
-    def __init__(self, config: ClusterConfig, *, clock: Clock) -> None:
+    def __init__(self, config: ClusterConfig, *, clock: Clock, domain: Callable[[], str]) -> None:
+        """`domain` returns the cluster's DNS domain."""
         self._config = config
+        self._domain = domain
         self._clock = clock
         self._site: Pages | None = None
 
@@ -47,26 +49,28 @@ class LatePages:
 
     def _made(self) -> Pages:
         if self._site is None:
-            self._site = _make_site(self._config, self._clock)
+            self._site = _make_site(self._config, self._clock, self._domain)
         return self._site
 
 
-def _make_site(config: ClusterConfig, clock: Clock) -> Pages:
+def _make_site(config: ClusterConfig, clock: Clock, domain: Callable[[], str]) -> Pages:
     from secrets import token_urlsafe
 
     from fairlead.cmd.wiring.inspection import OBJECT_PATHS
     from fairlead.cmd.wiring.podsockets import listening_sockets
+    from fairlead.webui.explaining import Explaining
     from fairlead.webui.packets import Packets
     from fairlead.webui.sessions import Sessions
     from fairlead.webui.site import Site
 
     sessions = Sessions(clock=clock, random=partial(token_urlsafe, _BYTES))
-    return Site(
-        sessions, partial(listening_sockets, _ROOT), Packets(partial(inspect, config), OBJECT_PATHS, send_packet)
-    )
+    packets = Packets(partial(inspect, config, domain), OBJECT_PATHS, send_packet)
+    return Site(sessions, Explaining(partial(listening_sockets, _ROOT), domain), packets)
 
 
-def inspect(config: ClusterConfig, trees: Mapping[str, Any], rules: Mapping[str, bytes]) -> tuple[World, Objects]:
+def inspect(
+    config: ClusterConfig, domain: Callable[[], str], trees: Mapping[str, Any], rules: Mapping[str, bytes]
+) -> tuple[World, Objects]:
     """Returns the world and the objects that `trace` works on. `trees`: the API's answers by path, None for 404;
     `rules`: the answers of nodes."""
     from fairlead.cmd.wiring.inspection import fetch_objects, make_world
@@ -74,7 +78,7 @@ def inspect(config: ClusterConfig, trees: Mapping[str, Any], rules: Mapping[str,
 
     objects = fetch_objects(_Fetched(trees), config)
     texts = {(node, text.family): text for node, answer in rules.items() for text in decode_node_rules(answer)}
-    return make_world(config, objects, texts), objects.named("cluster.local")
+    return make_world(config, objects, texts), objects.named(domain())
 
 
 def send_packet(sender: Sender, address: str, port: int, protocol: str, world: World) -> Observed:

@@ -24,9 +24,11 @@ from fairlead.explain.checks.names import cluster_dns, egress, external_name, lo
 from fairlead.explain.checks.pods import containers, jobs, listening, readiness, rollout
 from fairlead.explain.checks.traffic import (
     affinity,
+    app_protocol,
     connection,
     hairpin,
     network_policy,
+    replies,
     rules,
     source_ranges,
     stale,
@@ -72,6 +74,8 @@ CHECKS = (
     Check("hairpin", "connection", hairpin.find),
     Check("kernel-rules", "connection", rules.find),
     Check("connection", "connection", connection.find),
+    Check("app-protocol", "connection", app_protocol.find),
+    Check("requests", "connection", replies.find),
 )
 
 WORKLOAD_CHECKS = (

@@ -12,13 +12,13 @@ _CONNECT_S = 10.0
 _WAYS = (("IPv4", "tcp4", socket.AF_INET, "127.0.0.1"), ("IPv6", "tcp6", socket.AF_INET6, "::1"))
 
 
-def socket_in(netns: int, family: int) -> socket.socket:
-    """Returns a stream socket of another network namespace. Nothing else of this process moves there."""
+def socket_in(netns: int, family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """Returns a socket of another network namespace. Nothing else of this process moves there."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         linux.setns(netns, linux.CLONE_NEWNET)
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = socket.socket(family, kind)
         finally:
             linux.setns(own, linux.CLONE_NEWNET)
     finally:

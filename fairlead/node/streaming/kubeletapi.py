@@ -218,7 +218,7 @@ class KubeletApi:
             session.close()
 
     async def _try(self, request: web.Request) -> web.Response:
-        """Answers what becomes of connections from the Pod to each `to=ADDRESS,PORT` of the query."""
+        """Answers what becomes of each `to=ADDRESS,PORT[,PROTOCOL[,BYTES]]` of the query, tried from the Pod."""
         from fairlead.node.streaming.trying import try_all
 
         worker = self._worker(request)

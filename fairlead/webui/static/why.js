@@ -10,11 +10,13 @@ export function showWhy(namespace, name, { kind = "svc", scope } = {}) {
   const result = h("div", { "aria-live": "polite" }, "Checking …");
   const again = h("button", { type: "submit" }, "Check again");
   const from = h("select", { "aria-label": "Pod from which connections are tried" }, h("option", { value: "" }, "no connection"));
-  const form = h("form", { class: "bar" }, scope && kind === "svc" ? [h("span", {}, "Try from"), from] : null, again);
+  const http = h("input", { type: "checkbox", id: "http" });
+  const form = h("form", { class: "bar" }, scope && kind === "svc" ? [h("span", {}, "Try from"), from, http, h("label", { for: "http" }, "with an HTTP request")] : null, again);
   async function check() {
     again.disabled = true;
     const query = new URLSearchParams({ namespace, name, kind });
     if (from.value) query.set("from", from.value);
+    if (from.value && http.checked) query.set("http", "1");
     try {
       result.replaceChildren(...render(await getJson(`/ui/why?${query}`)));
     } catch (error) {

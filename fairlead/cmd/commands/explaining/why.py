@@ -57,6 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="place from which a connection is tried: pod/NAME, node/NAME or host (default: the first node)",
     )
     parser.add_argument("--passive", action="store_true", help="try no connection and ask no DNS server; only read")
+    parser.add_argument(
+        "--http", action="store_true", help="also send an HTTP request for / to each TCP port, and show the status line"
+    )
     parser.add_argument("-o", "--output", choices=["json"], help="output format: json, in English (default: text)")
     parser.add_argument(
         "--language", choices=LANGUAGES, help="language of the text (default: by LC_ALL, LC_MESSAGES, LANG)"
@@ -139,7 +142,7 @@ class Explainer:
         known = Observed(sockets, egress=self._config.egress, has_relay=self._has_relay())
         if kind != "svc" or args.passive or snapshot.service is None:
             return diagnose(observed_in(snapshot, known))
-        tried = self._try(observed_in(snapshot, known), args.sender)
+        tried = self._try(observed_in(snapshot, known), args.sender, http=args.http)
         found = diagnose(observed_in(snapshot, known._replace(tried=tried)))
         if not args.sender and not found.is_unexplained:
             return found
@@ -152,12 +155,14 @@ class Explainer:
     def _fetch(self, paths: Mapping[str, str]) -> dict[str, bytes]:
         return {key: ask(lambda path=path: self._api.raw(path)) for key, path in paths.items()}  # type: ignore[misc]
 
-    def _try(self, snapshot: Snapshot, sender: str) -> Tried:
+    def _try(self, snapshot: Snapshot, sender: str, *, http: bool) -> Tried:
         from fairlead.cmd.inspection.trying import find_place, try_service
+        from fairlead.explain.requests import requests_to
 
         place = find_place(sender, self._run, snapshot.pods)
         domain = read_domain(self._paths.domain)
-        return try_service(snapshot, place, self._run, self._config, domain=domain)
+        requests = requests_to(snapshot, http=http, datagrams=bool(sender))
+        return try_service(snapshot, place, self._run, self._config, domain=domain, requests=requests)
 
     def _routes(self, snapshot: Snapshot, tried: Tried, args: argparse.Namespace) -> tuple[Route, ...]:
         """Returns the ways by the rules in the kernel, of the first ports."""
