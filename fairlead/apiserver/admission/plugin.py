@@ -19,6 +19,21 @@ from fairlead.machinery.values.status import StatusError, forbidden_object
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
+class PassMemory(msgspec.Struct):
+    """What a plug-in remembers of a request between the two passes."""
+
+    eligible: set[str] = set()
+    """The keys of those that were called and want to see later changes."""
+    again: set[str] = set()
+    """The keys of those to call in the second pass."""
+    output: Any = None
+    """The object after the plug-in's last pass."""
+
+    def object_changed(self) -> None:
+        self.again |= self.eligible
+        self.eligible = set()
+
+
 class Reinvocation(msgspec.Struct):
     """The state of a second pass of all `admit`, which follows if a plug-in changed the object after others saw it."""
 
@@ -26,8 +41,15 @@ class Reinvocation(msgspec.Struct):
     """True if a second pass is to follow."""
     active: bool = False
     """True during the second pass."""
-    memory: dict[str, Any] = {}
-    """Notes of plug-ins from the first pass, by the plug-in's name."""
+    memory: dict[str, PassMemory] = {}
+    """By the plug-in's name."""
+
+    def enter(self, plugin: str, body: Any) -> PassMemory:
+        """Returns the memory of a plug-in at the beginning of its pass, with the object as it is now."""
+        memory = self.memory.setdefault(plugin, PassMemory())
+        if self.active and body != memory.output:
+            memory.object_changed()
+        return memory
 
 
 class Attributes(msgspec.Struct, kw_only=True):

@@ -5,26 +5,22 @@ Source: upstream's admission plug-in MutatingAdmissionPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from fairlead.apiserver.admission.bodies import Bodies, Tree
-from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.evaluation import (
     BUDGET,
     Budget,
-    Evaluations,
     ExpressionError,
     LazyVariables,
     plain,
 )
-from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation, Reinvocation
+from fairlead.apiserver.admission.plugin import Attributes, PassMemory, Reinvocation
 from fairlead.apiserver.admission.policies.compiled import Binding, Policy
-from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration, PolicySource
+from fairlead.apiserver.admission.policies.plugin import PolicyPlugin
+from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration
 from fairlead.base.dataclass import dataclass
-from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.managedfields.conform import problems, text_of
 from fairlead.machinery.managedfields.merging import merge
 from fairlead.machinery.managedfields.shape import Shape, below, is_granular, is_list, shape_of
@@ -47,42 +43,17 @@ class _Failure:
         return f"policy '{self.policy.name}' with binding '{self.binding.name}' denied request: {self.message}"
 
 
-class _Memory(msgspec.Struct):
-    """The state of one request over both passes of all plug-ins."""
-
-    eligible: set[str] = set()
-    again: set[str] = set()
-    output: Tree | None = None
-
-    def object_changed(self) -> None:
-        self.again |= self.eligible
-        self.eligible = set()
-
-
-class MutatingPolicies(AdmissionPlugin):
+class MutatingPolicies(PolicyPlugin):
     """Lets policies change objects."""
 
     name = "MutatingAdmissionPolicy"
-
-    def __init__(self, source: PolicySource, evaluations: Evaluations, conditions: Conditions) -> None:
-        self._source = source
-        self._evaluations = evaluations
-        self._conditions = conditions
-
-    def follow(self, changed: Callable[[], None]) -> None:
-        self._source.follow(changed)
-
-    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        return bool(self._source.policies_for(operation, kind, subresource))
 
     async def admit(self, attributes: Attributes) -> None:
         if attributes.obj is None:
             return
         state = attributes.reinvocation = attributes.reinvocation or Reinvocation()
-        memory: _Memory = state.memory.setdefault(self.name, _Memory())
         bodies = Bodies(attributes)
-        if state.active and bodies.new(bodies.requested) != memory.output:
-            memory.object_changed()
+        memory = state.enter(self.name, bodies.new(bodies.requested) if state.active else None)
         failures: list[_Failure] = []
         for one in self._source.select(attributes, bodies):
             if isinstance(one, Misconfiguration):
@@ -96,14 +67,13 @@ class MutatingPolicies(AdmissionPlugin):
         if refusing := [failure for failure in failures if not failure.policy.ignores_failures]:
             raise _refusal(attributes, refusing)
 
-    def _mutate(self, invocation: Invocation, attributes: Attributes, bodies: Bodies, memory: _Memory) -> None:
+    def _mutate(self, invocation: Invocation, attributes: Attributes, bodies: Bodies, memory: PassMemory) -> None:
         """Applies the mutations of one binding. Raises ExpressionError, ValueError."""
         policy, version = invocation.policy, invocation.version
         state = attributes.reinvocation
         assert state is not None
         scope = self._scope(invocation, attributes, bodies)
-        conditions = policy.spec.matchConditions
-        if conditions and not self._conditions.met(conditions, scope, params=policy.has_params):
+        if not self._applies(invocation, scope):
             return
         if state.active and invocation.key not in memory.again:
             return
@@ -119,11 +89,6 @@ class MutatingPolicies(AdmissionPlugin):
             state.requested = True
         if policy.spec.reinvocationPolicy == "IfNeeded":
             memory.eligible.add(invocation.key)
-
-    def _scope(self, invocation: Invocation, attributes: Attributes, bodies: Bodies) -> dict[str, Any]:
-        scope = self._evaluations.variables(attributes, bodies, invocation.version)
-        scope["params"] = invocation.params
-        return scope
 
 
 def _apply(mutation: Any, policy: Policy, scope: dict[str, Any], bodies: Bodies, invocation: Invocation) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from fairlead.apiserver.admission.bodies import Bodies, Tree
+from fairlead.apiserver.admission.configured import Source
 from fairlead.apiserver.admission.matching import (
-    EXEMPT_GROUP,
     ResourceVersionKind,
     equivalents,
     find_resource,
     matches_object,
     namespace_of,
     pairs_for,
-    resource_of,
 )
 from fairlead.apiserver.admission.namespaces import NamespaceLabels
 from fairlead.apiserver.admission.plugin import Attributes
@@ -54,44 +53,19 @@ class ParamsError(Exception):
     """The parameters of a binding cannot be found."""
 
 
-class PolicySource:
+class PolicySource(Source[Policy, Policy]):
     """The policies of one kind with their bindings."""
 
     def __init__(self, resources: Resources, scheme: Scheme, policy: Kind[Any], binding: Kind[Any]) -> None:
         self._resources = resources
-        self._scheme = scheme
         self._policies = resources.of(policy).cache
         self._bindings = resources.of(binding).cache
         self._namespaces = NamespaceLabels(resources)
-        self._parsed: list[Policy] | None = None
-        self._found: dict[tuple[str, str], dict[Kind[Any], tuple[Policy, ...]]] = {}
-
-    def follow(self, changed: Callable[[], None]) -> None:
-        """Calls the function each time that policies, bindings or versions of a kind came or went."""
-        self._changed = changed
-        for cache in (self._policies, self._bindings):
-            cache.listeners[self] = lambda _: self._reset()
-        self._scheme.subscribe(self)
-
-    async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._reset()
-
-    async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._reset()
-
-    def policies_for(self, operation: str, kind: Kind[Any], subresource: str) -> tuple[Policy, ...]:
-        """Returns the policies that may be about such requests."""
-        by_kind = self._found.setdefault((operation, subresource), {})
-        found = by_kind.get(kind)
-        if found is None:
-            found = by_kind[kind] = self._find(operation, kind, subresource)
-        return found
+        super().__init__((self._policies, self._bindings), scheme)
 
     def select(self, attributes: Attributes, bodies: Bodies) -> Iterator[Invocation | Misconfiguration]:
         """Yields what is to be evaluated for the request, in order. Raises StatusError 404."""
-        for policy in self.policies_for(attributes.operation, attributes.kind, attributes.subresource):
+        for policy in self.candidates(attributes.operation, attributes.kind, attributes.subresource):
             version = self._match(policy.criteria, attributes, bodies)
             if version is None:
                 continue
@@ -106,33 +80,24 @@ class PolicySource:
                 for name, tree in params:
                     yield Invocation(policy, binding, version, tree, f"{policy.name}/{binding.name}/{name}")
 
-    def _reset(self) -> None:
-        self._parsed = None
-        self._found.clear()
-        self._changed()
+    def _read(self) -> list[Policy]:
+        bindings: dict[str, list[Binding]] = {}
+        for entry in self._bindings.select():
+            binding = Binding(entry.decode())
+            bindings.setdefault(binding.spec.policyName, []).append(binding)
+        entries = (entry for entry in self._policies.select() if entry.name in bindings)
+        return [Policy(entry.decode(), bindings[entry.name]) for entry in entries]
 
-    def _find(self, operation: str, kind: Kind[Any], subresource: str) -> tuple[Policy, ...]:
-        if not len(self._policies) or not len(self._bindings) or kind.group == EXEMPT_GROUP:
-            return ()
-        requested = resource_of(kind, subresource)
-        if requested is None:
-            return ()
-        others = equivalents(self._scheme, kind, subresource)
-        return tuple(
-            policy
-            for policy in self._all()
-            if pairs_for(policy.criteria.rules, operation, requested, [] if policy.criteria.exact else others)
-        )
-
-    def _all(self) -> list[Policy]:
-        if self._parsed is None:
-            bindings: dict[str, list[Binding]] = {}
-            for entry in self._bindings.select():
-                binding = Binding(entry.decode())
-                bindings.setdefault(binding.spec.policyName, []).append(binding)
-            entries = (entry for entry in self._policies.select() if entry.name in bindings)
-            self._parsed = [Policy(entry.decode(), bindings[entry.name]) for entry in entries]
-        return self._parsed
+    def _choose(
+        self,
+        in_force: Sequence[Policy],
+        operation: str,
+        requested: ResourceVersionKind,
+        others: Sequence[ResourceVersionKind],
+    ) -> Iterator[Policy]:
+        for policy in in_force:
+            if pairs_for(policy.criteria.rules, operation, requested, [] if policy.criteria.exact else others):
+                yield policy
 
     def _match(self, criteria: Criteria, attributes: Attributes, bodies: Bodies) -> ResourceVersionKind | None:
         """Returns the version of the resource that the criteria match, or None."""

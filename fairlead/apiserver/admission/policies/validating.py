@@ -6,17 +6,16 @@ Source: upstream's admission plug-in ValidatingAdmissionPolicy.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fairlead.apiserver.admission.bodies import Bodies
-from fairlead.apiserver.admission.conditions import Conditions
-from fairlead.apiserver.admission.evaluation import BUDGET, Budget, Evaluations, ExpressionError, LazyVariables
-from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
+from fairlead.apiserver.admission.evaluation import BUDGET, Budget, ExpressionError, LazyVariables
+from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.admission.policies.compiled import Binding, Policy
-from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration, PolicySource
+from fairlead.apiserver.admission.policies.plugin import PolicyPlugin
+from fairlead.apiserver.admission.policies.source import Invocation, Misconfiguration
 from fairlead.base.dataclass import dataclass
-from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.values.status import StatusError
 
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
@@ -41,21 +40,10 @@ class _Denial:
     violation: Violation
 
 
-class ValidatingPolicies(AdmissionPlugin):
+class ValidatingPolicies(PolicyPlugin):
     """Lets policies refuse requests."""
 
     name = "ValidatingAdmissionPolicy"
-
-    def __init__(self, source: PolicySource, evaluations: Evaluations, conditions: Conditions) -> None:
-        self._source = source
-        self._evaluations = evaluations
-        self._conditions = conditions
-
-    def follow(self, changed: Callable[[], None]) -> None:
-        self._source.follow(changed)
-
-    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        return bool(self._source.policies_for(operation, kind, subresource))
 
     async def validate(self, attributes: Attributes) -> None:
         bodies = Bodies(attributes)
@@ -77,12 +65,9 @@ class ValidatingPolicies(AdmissionPlugin):
     ) -> list[_Denial]:
         """Acts on the violations of one binding, and returns those that refuse the request."""
         policy, binding = invocation.policy, invocation.binding
-        scope = self._evaluations.variables(attributes, bodies, invocation.version)
-        scope["params"] = invocation.params
+        scope = self._scope(invocation, attributes, bodies)
         try:
-            if policy.spec.matchConditions and not self._conditions.met(
-                policy.spec.matchConditions, scope, params=policy.has_params
-            ):
+            if not self._applies(invocation, scope):
                 return []
             violations = list(_violations(policy, scope))
         except (ExpressionError, ValueError) as e:

@@ -7,17 +7,13 @@ once more and calls such webhooks again. Source: upstream's admission plug-in Mu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
-import msgspec
-
-from fairlead.apiserver.admission.bodies import Bodies, Tree
-from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation, Reinvocation
+from fairlead.apiserver.admission.bodies import Bodies
+from fairlead.apiserver.admission.configured import ConfiguredPlugin
+from fairlead.apiserver.admission.plugin import Attributes, Reinvocation
 from fairlead.apiserver.admission.webhooks.call import FailedCall, HookCaller, Invocation
 from fairlead.apiserver.admission.webhooks.review import Answer, refusal
 from fairlead.apiserver.admission.webhooks.source import HookSource
-from fairlead.machinery.kinds.kind import Kind
 from fairlead.machinery.patches.patch import json_patch
 from fairlead.machinery.values.quoting import go_quote
 from fairlead.machinery.values.status import StatusError, internal_error
@@ -26,42 +22,19 @@ _FAILED_OPEN = "failed-open.mutating.webhook.admission.k8s.io"
 _MUTATION = "mutation.webhook.admission.k8s.io"
 
 
-class _Memory(msgspec.Struct):
-    """The state of one request over both passes."""
-
-    eligible: set[str] = set()
-    """Webhooks that were called and want to see later changes."""
-    again: set[str] = set()
-    """Webhooks to call in the second pass."""
-    output: Tree | None = None
-    """The object after the last webhook of the first pass."""
-
-    def object_changed(self) -> None:
-        self.again |= self.eligible
-        self.eligible = set()
-
-
-class MutatingWebhooks(AdmissionPlugin):
+class MutatingWebhooks(ConfiguredPlugin[HookSource]):
     """Lets mutating webhooks change and refuse requests."""
 
     name = "MutatingAdmissionWebhook"
 
     def __init__(self, source: HookSource, caller: HookCaller) -> None:
-        self._source = source
+        super().__init__(source)
         self._caller = caller
-
-    def follow(self, changed: Callable[[], None]) -> None:
-        self._source.follow(changed)
-
-    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        return bool(self._source.candidates(operation, kind, subresource))
 
     async def admit(self, attributes: Attributes) -> None:
         state = attributes.reinvocation = attributes.reinvocation or Reinvocation()
-        memory: _Memory = state.memory.setdefault(self.name, _Memory())
         bodies = Bodies(attributes)
-        if state.active and bodies.new(bodies.requested) != memory.output:
-            memory.object_changed()
+        memory = state.enter(self.name, bodies.new(bodies.requested) if state.active else None)
         for candidate in self._source.candidates(attributes.operation, attributes.kind, attributes.subresource):
             invocation = await self._caller.select(candidate, attributes, bodies)
             if invocation is None or (state.active and invocation.hook.key not in memory.again):

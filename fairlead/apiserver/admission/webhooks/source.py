@@ -5,17 +5,12 @@ Webhooks are sorted by the names of their configurations, and then by their plac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fairlead.apiserver.admission.matching import (
-    EXEMPT_GROUP,
-    Pairs,
-    equivalents,
-    pairs_for,
-    resource_of,
-)
+from fairlead.apiserver.admission.configured import Source
+from fairlead.apiserver.admission.matching import Pairs, ResourceVersionKind, pairs_for
 from fairlead.apiserver.watchcache.resource import Resources
 from fairlead.apiserver.webhook.model import WebhookTarget, target_of
 from fairlead.base.dataclass import dataclass
@@ -78,61 +73,28 @@ class Candidate:
     pairs: Pairs
 
 
-class HookSource:
+class HookSource(Source[Hook, Candidate]):
     """The webhooks of one kind of configuration."""
 
     def __init__(self, resources: Resources, scheme: Scheme, kind: Kind[Any]) -> None:
         self._cache = resources.of(kind).cache
-        self._scheme = scheme
-        self._hooks: list[Hook] | None = None
-        self._candidates: dict[tuple[str, str], dict[Kind[Any], tuple[Candidate, ...]]] = {}
+        super().__init__((self._cache,), scheme)
 
-    def follow(self, changed: Callable[[], None]) -> None:
-        """Calls the function each time that webhooks were configured, or versions of a kind came or went."""
-        self._changed = changed
-        self._cache.listeners[self] = lambda _: self._reset()
-        self._scheme.subscribe(self)
+    def _read(self) -> list[Hook]:
+        return [
+            Hook(entry.name, spec, f"{entry.name}/{spec.name}/{i}")
+            for entry in self._cache.select()
+            for i, spec in enumerate(entry.decode().webhooks)
+        ]
 
-    async def kind_added(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._reset()
-
-    async def kind_removed(self, kind: Kind[Any]) -> None:
-        """Implements `Subscriber`."""
-        self._reset()
-
-    def candidates(self, operation: str, kind: Kind[Any], subresource: str) -> tuple[Candidate, ...]:
-        """Returns the webhooks that may be about such requests."""
-        by_kind = self._candidates.setdefault((operation, subresource), {})
-        found = by_kind.get(kind)
-        if found is None:
-            found = by_kind[kind] = self._find(operation, kind, subresource)
-        return found
-
-    def _reset(self) -> None:
-        self._hooks = None
-        self._candidates.clear()
-        self._changed()
-
-    def _find(self, operation: str, kind: Kind[Any], subresource: str) -> tuple[Candidate, ...]:
-        if not len(self._cache) or kind.group == EXEMPT_GROUP:
-            return ()
-        requested = resource_of(kind, subresource)
-        if requested is None:
-            return ()
-        others = equivalents(self._scheme, kind, subresource)
-        found = []
-        for index, hook in enumerate(self._all()):
+    def _choose(
+        self,
+        in_force: Sequence[Hook],
+        operation: str,
+        requested: ResourceVersionKind,
+        others: Sequence[ResourceVersionKind],
+    ) -> Iterator[Candidate]:
+        for index, hook in enumerate(in_force):
             versions = others if hook.spec.matchPolicy != "Exact" else []
             if pairs := pairs_for(hook.spec.rules, operation, requested, versions):
-                found.append(Candidate(hook, index, pairs))
-        return tuple(found)
-
-    def _all(self) -> list[Hook]:
-        if self._hooks is None:
-            self._hooks = [
-                Hook(entry.name, spec, f"{entry.name}/{spec.name}/{i}")
-                for entry in self._cache.select()
-                for i, spec in enumerate(entry.decode().webhooks)
-            ]
-        return self._hooks
+                yield Candidate(hook, index, pairs)

@@ -6,33 +6,25 @@ Source: upstream's admission plug-in ValidatingAdmissionWebhook.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from fairlead.apiserver.admission.bodies import Bodies
-from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
+from fairlead.apiserver.admission.configured import ConfiguredPlugin
+from fairlead.apiserver.admission.plugin import Attributes
 from fairlead.apiserver.admission.webhooks.call import FailedCall, HookCaller, Invocation
 from fairlead.apiserver.admission.webhooks.review import refusal
 from fairlead.apiserver.admission.webhooks.source import HookSource
-from fairlead.machinery.kinds.kind import Kind
 
 _FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io"
 
 
-class ValidatingWebhooks(AdmissionPlugin):
+class ValidatingWebhooks(ConfiguredPlugin[HookSource]):
     """Lets validating webhooks refuse requests."""
 
     name = "ValidatingAdmissionWebhook"
 
     def __init__(self, source: HookSource, caller: HookCaller) -> None:
-        self._source = source
+        super().__init__(source)
         self._caller = caller
-
-    def follow(self, changed: Callable[[], None]) -> None:
-        self._source.follow(changed)
-
-    def handles(self, operation: Operation, kind: Kind[Any], subresource: str) -> bool:
-        return bool(self._source.candidates(operation, kind, subresource))
 
     async def validate(self, attributes: Attributes) -> None:
         bodies = Bodies(attributes)
