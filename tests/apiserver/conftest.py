@@ -5,42 +5,26 @@ The server's clock stands still, so that every AGE is `0s` and output can be com
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import socket
-import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fairlead.base.clock import RealClock
-from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.wiring import pki
+from fairlead.apiserver.server import ApiServer
 
 from .harness import start
+from .https import make_certificates, serving
 
 KUBECTL = Path(shutil.which("kubectl") or "/usr/bin/kubectl")
-_KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-current-context: test
-clusters: [{{name: test, cluster: {{server: "https://127.0.0.1:{port}", certificate-authority: {pki}/ca.crt}}}}]
-users: [{{name: test, user: {{client-certificate: {pki}/admin.crt, client-key: {pki}/admin.key}}}}]
-contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
-"""
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    config, clock = ClusterConfig("test"), RealClock()
-    pki.make(pki.missing(config, folder, clock=clock), folder, clock=clock)
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("pki"))
 
 
 @dataclass(frozen=True)
@@ -79,32 +63,8 @@ class Kubectl:
         return name
 
 
-def _serve(folder: Path, sock: socket.socket, up: threading.Event, loop: asyncio.AbstractEventLoop) -> None:
-    """Runs the server in a thread."""
-
-    async def main() -> None:
-        api = await start()
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.crt"))
-        tls.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
-        tls.verify_mode = ssl.CERT_OPTIONAL
-        await api.server.serve([sock], tls)
-        up.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await api.server.stop()
-
-    try:
-        loop.run_until_complete(main())
-    except asyncio.CancelledError:
-        pass
-    finally:
-        loop.close()
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
+async def _start() -> ApiServer:
+    return (await start()).server
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +72,5 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     if not KUBECTL.exists():
         pytest.skip("no kubectl")
     home = tmp_path_factory.mktemp("kubectl")
-    folder, clock = home / "pki", RealClock()
-    folder.mkdir()
-    pki.make(pki.missing(ClusterConfig("test"), folder, clock=clock), folder, clock=clock)
-    sock = socket.create_server(("127.0.0.1", 0))
-    (home / "kubeconfig").write_text(_KUBECONFIG.format(port=sock.getsockname()[1], pki=folder))
-    up, loop = threading.Event(), asyncio.new_event_loop()
-    thread = threading.Thread(target=_serve, args=(folder, sock, up, loop))
-    thread.start()
-    try:
-        assert up.wait(20), "the server did not start"
+    with serving(_start, home):
         yield Kubectl(home)
-    finally:
-        loop.call_soon_threadsafe(_cancel_all, loop)
-        thread.join(20)

@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
 
-from fairlead.base.clock import RealClock
-from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.wiring import pki
-
 from .harness import start
+from .https import listen, serve
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(KUBECTL is None, reason="no kubectl on the PATH")]
@@ -77,36 +71,11 @@ class Kubectl:
         return {(e["manager"], e["operation"]): json.dumps(e["fieldsV1"]) for e in entries}
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    config, clock = ClusterConfig("test"), RealClock()
-    pki.make(pki.missing(config, folder, clock=clock), folder, clock=clock)
-    return folder
-
-
 def run(folder: Path, home: Path, story: Callable[[Kubectl], Awaitable[None]]) -> None:
     async def main() -> None:
         api = await start()
-        sock = socket.create_server(("127.0.0.1", 0))
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.crt"))
-        context.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
-        context.verify_mode = ssl.CERT_OPTIONAL
-        await api.server.serve([sock], context)
-        cluster = {
-            "server": f"https://127.0.0.1:{sock.getsockname()[1]}",
-            "certificate-authority": str(folder / "ca.crt"),
-        }
-        user = {"client-certificate": str(folder / "admin.crt"), "client-key": str(folder / "admin.key")}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": cluster}],
-            "users": [{"name": "u", "user": user}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "c",
-        }
-        (home / "kubeconfig").write_bytes(msgspec.json.encode(config))
+        sock, _ = listen(home, folder)
+        await serve(api.server, sock, folder)
         try:
             await story(Kubectl(home))
         finally:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from .test_kubectl_apply import KUBECTL, SERVICE, Kubectl, certificates, run
+from .test_kubectl_apply import KUBECTL, SERVICE, Kubectl, run
 
-__all__ = ["certificates"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(KUBECTL is None, reason="no kubectl on the PATH")]
 
 WEB = ("service", "web")

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from .customresources import NAME, definition
-from .test_kubectl_apply import KUBECTL, Kubectl, certificates, run
+from .test_kubectl_apply import KUBECTL, Kubectl, run
 
-__all__ = ["certificates"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(KUBECTL is None, reason="no kubectl on the PATH")]
 
 

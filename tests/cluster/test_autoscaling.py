@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.pages import block, inline, typed_for
 from tests.cluster.support import ROOT, free_port, new_cluster, until
-from tests.cluster.test_sets import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 

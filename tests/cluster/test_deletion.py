@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.support import free_port, new_cluster, until
-from tests.cluster.test_sets import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.support import RUNNERS, free_port, new_cluster, until
-from tests.cluster.test_sets import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 

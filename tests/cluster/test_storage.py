@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.support import free_port, new_cluster, until
 from tests.cluster.test_kill import kill_and_wait_for_another
-from tests.cluster.test_sets import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 

@@ -1,5 +1,5 @@
-"""What plug-ins share that act by objects of the API, as policies and webhooks do: the objects in force, read again
-when they have changed, the choice among them, and the memory of two passes."""
+"""Bases of the plug-ins that act by objects of the API, such as policies and webhooks: the objects in force, read again
+when they have changed, and the choice among them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
 class PassMemory(msgspec.Struct):
-    """What a plug-in remembers of a request between the two passes."""
+    """The notes of one plug-in about a request, for the second pass."""
 
     eligible: set[str] = set()
     """The keys of those that were called and want to see later changes."""
@@ -42,7 +42,7 @@ class Reinvocation(msgspec.Struct):
     active: bool = False
     """True during the second pass."""
     memory: dict[str, PassMemory] = {}
-    """By the plug-in's name."""
+    """The notes of each plug-in by its name."""
 
     def enter(self, plugin: str, body: Any) -> PassMemory:
         """Returns the memory of a plug-in at the beginning of its pass, with the object as it is now."""

@@ -1,4 +1,4 @@
-"""What both plug-ins of policies share: the variables of their expressions, and the match conditions."""
+"""Base of both plug-ins of policies: the variables of their expressions, and the match conditions."""
 
 from __future__ import annotations
 
