@@ -19,6 +19,7 @@ import h11
 
 from fairlead.runtime.lines import LineSplitter
 from fairlead.runtime.transport import Request, Response, decode_status_error
+from fairlead.runtime.writers import send
 
 _CONNECT_S = 5.0
 _REQUEST_S = 60.0
@@ -47,8 +48,7 @@ class _Connection:
         if body:
             data = (data or b"") + (self.protocol.send(h11.Data(data=body)) or b"")
         data = (data or b"") + (self.protocol.send(h11.EndOfMessage()) or b"")
-        self.writer.write(data)
-        await self.writer.drain()
+        await send(self.writer, data)
 
     async def head(self) -> h11.Response:
         """Returns the head of the answer; skips interim answers (1xx)."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 
 from fairlead.base.tasks import Nursery
+from fairlead.runtime.writers import end, send
 
 _HIGH_WATER = 256 << 10
 _CHUNK = 64 << 10
@@ -98,10 +99,8 @@ async def join(connection: RawConnection, reader: asyncio.StreamReader, writer: 
 
     async def outward() -> None:
         while data := await connection.read():
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+            await send(writer, data)
+        end(writer)
 
     async def inward() -> None:
         while data := await reader.read(_CHUNK):

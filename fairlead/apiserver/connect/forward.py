@@ -29,6 +29,7 @@ from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade,
 from fairlead.base.numbers import integer, natural
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.tunnel import hijack, join
+from fairlead.runtime.writers import send
 
 _CONNECT_S = 10.0
 _SWITCH_S = 30.0
@@ -140,7 +141,7 @@ class Forwarder:
         except (OSError, TimeoutError) as e:
             raise _unreachable(to, e) from e
         try:
-            writer.write("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
+            await send(writer, "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
             async with asyncio.timeout(_SWITCH_S):
                 status, reason, back = await _read_head(reader)
             if status != HTTPStatus.SWITCHING_PROTOCOLS:

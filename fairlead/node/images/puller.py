@@ -7,6 +7,7 @@ import asyncio
 
 from fairlead.base.shortpath import short_path
 from fairlead.images.service.protocol import LONGEST_LINE, PullRequest, PullResult, from_line, to_line
+from fairlead.runtime.writers import send
 
 
 async def request_pull(service: str, request: PullRequest) -> PullResult:
@@ -15,8 +16,7 @@ async def request_pull(service: str, request: PullRequest) -> PullResult:
         with short_path(service) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_LINE)
         try:
-            writer.write(to_line(request))
-            await writer.drain()
+            await send(writer, to_line(request))
             return from_line(PullResult, await reader.readline())
         finally:
             writer.close()

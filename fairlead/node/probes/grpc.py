@@ -18,6 +18,7 @@ from fairlead.base.dataclass import dataclass, field
 from fairlead.node.probes.address import dial_text, duration_text
 from fairlead.node.probes.health_message import MessageError, parse_status, render_request
 from fairlead.node.probes.result import SUCCESS, ProbeResult, failure
+from fairlead.runtime.writers import send
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
@@ -172,8 +173,8 @@ class _Exchange:
         """Sends pending data and returns the next events."""
         from h2.exceptions import ProtocolError
 
-        self._writer.write(self._http.data_to_send())
-        await self._writer.drain()
+        if data := self._http.data_to_send():
+            await send(self._writer, data)
         data = await self._reader.read(_READ)
         if not data:
             raise _BrokenError("EOF")

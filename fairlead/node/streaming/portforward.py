@@ -23,6 +23,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.node.streaming.channels import ChannelData, ChannelProtocol, ProtocolError, decode, encode
 from fairlead.node.streaming.spdy import Data, Ended, Event, Opened, Ping, Session
 from fairlead.runtime.tunnel import Pipe
+from fairlead.runtime.writers import end, send
 
 _CHUNK = 32 << 10
 _MAX_WAITING = 4 << 20
@@ -130,10 +131,8 @@ class Forwarding:
         with contextlib.suppress(OSError):  # the reading side ends the connection
             while data := await inbox.get():
                 self._taken.set()
-                writer.write(data)
-                await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+                await send(writer, data)
+            end(writer)
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
