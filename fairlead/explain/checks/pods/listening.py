@@ -23,7 +23,7 @@ def find(s: Snapshot) -> Finding | None:
         for pod in s.ready_pods:
             number = target_port(port, pod)
             sockets = s.sockets.get(pod.metadata.name)
-            if not number or (port.protocol or DEFAULT_PROTOCOL) not in ("TCP", "UDP"):
+            if not number:
                 continue
             if sockets is None:
                 unread = True
@@ -31,9 +31,6 @@ def find(s: Snapshot) -> Finding | None:
                     return finding
             elif finding := _compare(s, port, pod, number, sockets):
                 return finding
-    sctp = [port.port for port in s.ports if port.protocol == "SCTP"]
-    if sctp:
-        return unknown(looked_at, text("the kernel does not list listeners of SCTP, as of port {port}", port=sctp[0]))
     if unread:
         return ok(text("target ports agree with the containers' declared ports (their sockets cannot be read)"))
     return ok(text("{looked_at}: every target port has a listener", looked_at=looked_at))
@@ -125,7 +122,8 @@ def _meant(s: Snapshot, port: ServicePort, pod: Pod, number: int, other: list[in
             protocol=protocol,
             name=name,
         )
-        return fault(looked_at, cause, evidence, cure=s.kubectl(f"logs {name}"))
+        support = [text("without the kernel's module sctp no program can listen")] if protocol == "SCTP" else []
+        return fault(looked_at, cause, evidence, *support, cure=s.kubectl(f"logs {name}"))
     cause = text(
         "nothing listens on target port {number} ({protocol}) in Pod {name}: the process listens on {first}",
         number=number,
