@@ -58,6 +58,8 @@ class NodeSettings:
     """The socket of the pulling service; empty: no images are pulled."""
     registries_file: str = ""
     """The user's settings of registries; empty: none."""
+    seccomp_folder: str = ""
+    """The folder of the user's seccomp profiles; empty: none."""
     registries: str = "none"
     """The registries that the cluster may pull from: `host` (all), `none`, or hosts."""
     version: str = "0.1.0"

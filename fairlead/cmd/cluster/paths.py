@@ -131,6 +131,11 @@ def images_file() -> Path:
     return _own_folder("XDG_CONFIG_HOME", ".config") / "images.toml"
 
 
+def seccomp_folder() -> Path:
+    """Returns `$XDG_CONFIG_HOME/fairlead/seccomp`, the user's seccomp profiles. The folder may be absent."""
+    return _own_folder("XDG_CONFIG_HOME", ".config") / "seccomp"
+
+
 def _own_folder(variable: str, below_home: str) -> Path:
     """Returns this program's folder in an XDG base directory. The specification says to ignore relative values."""
     base = os.environ.get(variable, "")

@@ -13,6 +13,7 @@ _FILES = (
     ("$XDG_STATE_HOME/fairlead/.images/", "the images of all clusters of the user"),
     ("$XDG_CONFIG_HOME/fairlead/images.toml", "further host images"),
     ("$XDG_CONFIG_HOME/fairlead/registries.toml", "mirrors and insecure registries"),
+    ("$XDG_CONFIG_HOME/fairlead/seccomp/", "seccomp profiles of the type Localhost"),
 )
 _ENVIRONMENT = (
     ("FAIRLEAD_NAME", "name of the cluster if --name is not given"),

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.paths import Paths, image_store, images_file, make_private, registries_file, state_home
+from fairlead.cmd.cluster.paths import (
+    Paths,
+    image_store,
+    images_file,
+    make_private,
+    registries_file,
+    seccomp_folder,
+    state_home,
+)
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.wiring import tls
 from fairlead.cmd.wiring.homes import home_folders
@@ -84,6 +92,7 @@ def _settings(config: ClusterConfig, paths: Paths, index: int) -> NodeSettings:
         image_store=str(image_store()),
         image_service=str(paths.image_socket),
         registries_file=str(registries_file()),
+        seccomp_folder=str(seccomp_folder()),
         registries=config.registries,
         single_id=_mapping().ids == 1,
         host_namespaces=_mapping().outside == 0,

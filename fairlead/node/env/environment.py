@@ -22,7 +22,11 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^()$]*)\))")
 
 
 class ConfigProblem(Exception):
-    """The container cannot be made from what it names (`CreateContainerConfigError`)."""
+    """The container cannot be made from what it names. `reason` is the one in the container's status."""
+
+    def __init__(self, text: str, reason: str = "CreateContainerConfigError") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:

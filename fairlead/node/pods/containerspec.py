@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fairlead.api.core.pod.containers.container import Container
+from fairlead.api.core.pod.containers.security import SeccompProfile
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass, field
 from fairlead.base.numbers import natural
@@ -13,7 +14,7 @@ from fairlead.node.images.host import Image
 from fairlead.node.runtime.files.hostpath import NODE_ROOT
 from fairlead.node.runtime.files.safepath import parts_of
 from fairlead.node.runtime.limits.privilege import CAPABILITIES, DEFAULT_CAPABILITIES
-from fairlead.node.runtime.protocol.containerspec import ContainerSpec, ImageRoot, Mount, Process, User
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, ImageRoot, Mount, Process, SeccompProgram, User
 from fairlead.node.settings import NodeSettings
 
 _ETC = ("hosts", "hostname", "resolv.conf")
@@ -65,8 +66,9 @@ def container_spec(  # noqa: PLR0913 -- all that makes a container
     files: ImageFiles,
     mounts: Sequence[Mount],
     settings: NodeSettings,
+    seccomp: SeccompProgram | None = None,
 ) -> ContainerSpec:
-    """Returns the ContainerSpec."""
+    """Returns the ContainerSpec. `seccomp` is the container's profile of the type Localhost."""
     security = container.securityContext
     return ContainerSpec(
         process=process,
@@ -82,19 +84,21 @@ def container_spec(  # noqa: PLR0913 -- all that makes a container
         exposed_paths=image.expose,
         privileged=bool(security and security.privileged),
         single_id=settings.single_id,
-        seccomp_default=_seccomp(pod, container) == "RuntimeDefault",
+        seccomp_default=seccomp_profile(pod, container).type == "RuntimeDefault",
+        seccomp=seccomp,
         proc_unmasked=bool(security and security.procMount == "Unmasked") and not settings.host_namespaces,
         stdin=container.stdin,
         stdin_once=container.stdinOnce,
     )
 
 
-def _seccomp(pod: Pod, container: Container) -> str:
-    """Returns the type of the container's profile."""
-    for security in (container.securityContext, pod.spec.securityContext):
+def seccomp_profile(pod: Pod, container: Container) -> SeccompProfile:
+    """Returns the container's profile: Unconfined if the container is privileged, as with container engines."""
+    own = container.securityContext
+    for security in (own, pod.spec.securityContext) if not (own and own.privileged) else ():
         if security is not None and security.seccompProfile is not None:
-            return security.seccompProfile.type
-    return "Unconfined"
+            return security.seccompProfile
+    return SeccompProfile(type="Unconfined")
 
 
 def _image_mounts(image: Image, files: ImageFiles) -> Iterator[Mount]:

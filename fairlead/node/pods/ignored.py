@@ -43,7 +43,6 @@ def _one_of(*values: str) -> Asks:
 _SECURITY: Mapping[str, Asks] = {
     "appArmorProfile": lambda profile: profile is not None and profile.type != "Unconfined",
     "seLinuxOptions": _any,
-    "seccompProfile": lambda profile: profile is not None and profile.type == "Localhost",
     "windowsOptions": _any,
 }
 IGNORED: Mapping[type, Mapping[str, Asks]] = {
@@ -83,7 +82,6 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 _REASONS: Mapping[str, str] = {
     "hostUsers": "all Pods share the cluster's user namespace, to which files of layers and volumes belong",
     "mountPropagation": "a container's mounts are private to it",
-    "seccompProfile": "profiles of the type Localhost are not read",
 }
 """Reasons, by the name of the field that is ignored."""
 

@@ -91,7 +91,8 @@ class ContainerRunner:
         except (ConfigProblem, VolumeProblem) as error:
             local.volumes_ready = False  # the next try looks again at what the API has
             local.event("Warning", "Failed", f"Error: {error}", container)
-            self._hold(Waiting("CreateContainerConfigError", str(error)), _CONFIG_RETRY_S, again=again)
+            reason = error.reason if isinstance(error, ConfigProblem) else "CreateContainerConfigError"
+            self._hold(Waiting(reason, str(error)), _CONFIG_RETRY_S, again=again)
         except (ConnectionError, StatusError) as error:
             self._hold(Waiting("ContainerCreating", str(error)), _API_RETRY_S, again=again)
         else:

@@ -11,16 +11,24 @@ from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import HostIP, PodIP
 from fairlead.base.numbers import natural
-from fairlead.node.env.environment import command_line, container_environment, service_variables
+from fairlead.node.env.environment import ConfigProblem, command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
-from fairlead.node.pods.containerspec import ImageFiles, container_spec, image_volumes, pod_mounts, process_of
+from fairlead.node.pods.containerspec import (
+    ImageFiles,
+    capabilities,
+    container_spec,
+    image_volumes,
+    pod_mounts,
+    process_of,
+    seccomp_profile,
+)
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.enforcement import Enforcement
 from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
 from fairlead.node.pods.plan import Start
-from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Process
+from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Process, SeccompProgram
 from fairlead.node.runtime.protocol.messages import ContainerRecord, PidNamespace, StartContainer
 from fairlead.node.settings import NodeSettings
 from fairlead.node.volumes.podfiles import Fill
@@ -103,7 +111,24 @@ def _spec(local: LocalPod, container: Container, image: Image, attempt: int) -> 
         files=image_files,
         mounts=mounts,
         settings=settings,
+        seccomp=_local_profile(local, container),
     )
+
+
+def _local_profile(local: LocalPod, container: Container) -> SeccompProgram | None:
+    """Returns the program of a profile of the type Localhost. Raises ConfigProblem."""
+    profile = seccomp_profile(local.pod, container)
+    if profile.type != "Localhost":
+        return None
+    from fairlead.node.seccomp.load import load_profile
+    from fairlead.node.seccomp.profile import ProfileProblem
+
+    folder, name = local.deps.settings.seccomp_folder, profile.localhostProfile or ""
+    try:
+        code, flags = load_profile(folder, name, capabilities=capabilities(container))
+    except ProfileProblem as error:
+        raise ConfigProblem(str(error), "CreateContainerError") from error
+    return SeccompProgram(code=code.hex(), flags=flags)
 
 
 def _files_of(

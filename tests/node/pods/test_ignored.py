@@ -407,7 +407,7 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
         "name": "c",
         "image": "x",
         "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1"}},
-        "securityContext": {"seccompProfile": {"type": "Localhost"}, "allowPrivilegeEscalation": True},
+        "securityContext": {"seLinuxOptions": {"level": "s0"}, "allowPrivilegeEscalation": True},
         "volumeMounts": [
             {"name": "v", "mountPath": "/a", "mountPropagation": "None"},
             {"name": "v", "mountPath": "/b", "mountPropagation": "Bidirectional"},
@@ -430,7 +430,7 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
     )
     assert found == [
         "spec.containers[0].resources.limits[cpu]",
-        "spec.containers[0].securityContext.seccompProfile",
+        "spec.containers[0].securityContext.seLinuxOptions",
         "spec.containers[0].volumeMounts[1].mountPropagation",
         "spec.hostPID",
     ]

@@ -14,7 +14,7 @@ from fairlead.api.core.pod.containers.container import (
 from fairlead.api.core.pod.containers.env_rules import env_errors, env_from_errors
 from fairlead.api.core.pod.containers.probe_rules import container_probe_errors, init_probe_errors
 from fairlead.api.core.pod.containers.resource_rules import resource_errors
-from fairlead.api.core.pod.containers.security import SecurityContext
+from fairlead.api.core.pod.containers.security import SeccompProfile, SecurityContext
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.meta.rules import not_found, relative_path
 from fairlead.machinery.values.status import FieldError, duplicate, forbidden, invalid, not_supported, required
@@ -193,10 +193,21 @@ def _security_errors(context: SecurityContext, path: str) -> Iterator[FieldError
     if context.allowPrivilegeEscalation is False and context.privileged:
         text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
         yield invalid(path, _shown(context), text)
-    seccomp = context.seccompProfile
-    if seccomp is not None and seccomp.type == "Localhost" and not seccomp.localhostProfile:
-        where = f"{path}.seccompProfile.localhostProfile"
+    yield from seccomp_errors(context.seccompProfile, f"{path}.seccompProfile")
+
+
+def seccomp_errors(profile: SeccompProfile | None, path: str) -> Iterator[FieldError]:
+    if profile is None:
+        return
+    where = f"{path}.localhostProfile"
+    if profile.type != "Localhost":
+        if profile.localhostProfile is not None:
+            shown = {"type": profile.type, "localhostProfile": profile.localhostProfile}
+            yield invalid(where, shown, "can only be set when seccomp type is Localhost")
+    elif profile.localhostProfile is None:
         yield required(where, "must be set when seccomp type is Localhost")
+    else:
+        yield from relative_path(profile.localhostProfile, where)
 
 
 def _shown(context: SecurityContext) -> dict[str, bool | None]:

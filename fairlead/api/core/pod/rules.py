@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fairlead.api.core.pod.container_rules import container_list_errors
+from fairlead.api.core.pod.container_rules import container_list_errors, seccomp_errors
 from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.containers.resource_rules import amount_errors, resource_errors
 from fairlead.api.core.pod.gated_rules import directive_changes, with_directives
@@ -91,7 +91,7 @@ def pod_spec_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
     if spec.resources is not None:
         yield from resource_errors(spec.resources, f"{path}.resources")
     yield from _hostname_errors(spec, f"{path}.hostnameOverride")
-    yield from _sysctl_errors(spec, f"{path}.securityContext.sysctls")
+    yield from _security_errors(spec, f"{path}.securityContext")
     if spec.shareProcessNamespace and spec.hostPID:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
 
@@ -117,6 +117,12 @@ _IPC_SYSCTLS = frozenset(
     }
 )
 """Parameters of the IPC namespace (ipc_namespaces(7)), besides those below fs.mqueue."""
+
+
+def _security_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
+    yield from _sysctl_errors(spec, f"{path}.sysctls")
+    if spec.securityContext is not None:
+        yield from seccomp_errors(spec.securityContext.seccompProfile, f"{path}.seccompProfile")
 
 
 def _sysctl_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:

@@ -118,6 +118,12 @@ def _become_program(spec: ContainerSpec, stdio: tuple[int, ...], error_fd: int) 
     os.dup2(error_fd, 3, inheritable=False)
     os.closerange(4, 1 << 20)
     try:
+        if spec.seccomp is not None:  # the profile need not permit more than exec
+            privilege.set_filter(bytes.fromhex(spec.seccomp.code), spec.seccomp.flags)
+    except OSError as error:
+        os.write(3, f"cannot install the seccomp profile: {error.strerror or error}".encode())
+        os._exit(128)
+    try:
         os.execvpe(process.args[0], process.args, process.env)
     except OSError as error:
         text = _exec_error(process.args[0], error, process.env.get("PATH", ""))

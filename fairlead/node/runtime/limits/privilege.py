@@ -42,8 +42,9 @@ DEFAULT_CAPABILITIES = (
 )
 
 _PR_CAPBSET_DROP = 24
-_PR_SET_SECCOMP = 22
-_SECCOMP_MODE_FILTER = 2
+_SECCOMP: dict[str, int] = {"x86_64": 317, "aarch64": 277}
+"""The number of seccomp(2) by `uname -m`."""
+_SECCOMP_SET_MODE_FILTER = 1
 _EINVAL = 22
 
 # AUDIT_ARCH_* by `uname -m`, and the calls that change ids or owners.
@@ -152,12 +153,13 @@ def filter_program(
     return b"".join(struct.pack("HBBI", *step) for step in (*program, allow))
 
 
-def set_filter(code: bytes) -> None:
-    """Installs a seccomp program for the rest of the process's life; needs no_new_privs or CAP_SYS_ADMIN."""
+def set_filter(code: bytes, flags: int = 0) -> None:
+    """Installs a seccomp program for the rest of the process's life; needs no_new_privs or CAP_SYS_ADMIN. `flags` are
+    those of seccomp(2)."""
     instructions = ctypes.create_string_buffer(code, len(code))
     program = ctypes.create_string_buffer(struct.pack("H6xQ", len(code) // 8, ctypes.addressof(instructions)))
-    zero = ctypes.c_ulong(0)
-    if _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program, zero, zero):
+    number = ctypes.c_long(_SECCOMP[os.uname().machine])
+    if _libc.syscall(number, ctypes.c_ulong(_SECCOMP_SET_MODE_FILTER), ctypes.c_ulong(flags), program):
         raise OSError(ctypes.get_errno(), "seccomp")
 
 

@@ -73,6 +73,16 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeccompProgram:
+    """A compiled seccomp profile."""
+
+    code: str
+    """An array of `struct sock_filter` in hexadecimal digits."""
+    flags: int = 0
+    """The flags of seccomp(2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRoot:
     """The root file system of an image."""
 
@@ -114,6 +124,8 @@ class ContainerSpec:
     oom_score_adj: int | None = None
     seccomp_default: bool = False
     """The seccomp profile is RuntimeDefault."""
+    seccomp: SeccompProgram | None = None
+    """The seccomp profile is of the type Localhost."""
     proc_unmasked: bool = False
 
 

@@ -45,7 +45,14 @@ class SeccompProfile(Record):
         Doc("Kind of the seccomp profile: Localhost (file on the node), RuntimeDefault or Unconfined."),
     ] = ""
     localhostProfile: (
-        Annotated[str, Doc("Path of the profile's file on the node; required if `type` is Localhost.")] | None
+        Annotated[
+            str,
+            Doc(
+                "Path of the profile's file below the node's folder of profiles (~/.config/fairlead/seccomp); "
+                "required if `type` is Localhost."
+            ),
+        ]
+        | None
     ) = None
 
 
@@ -126,7 +133,7 @@ class SecurityContext(Record):
     seccompProfile: (
         Annotated[
             SeccompProfile,
-            Doc("Seccomp profile of the container; overrides the pod's profile. Fairlead's nodes ignore Localhost."),
+            Doc("Seccomp profile of the container; overrides the pod's profile."),
         ]
         | None
     ) = None
@@ -184,12 +191,7 @@ class PodSecurityContext(Record):
         Annotated[SELinuxOptions, Doc("SELinux labels of all containers in the pod; ignored by Fairlead's nodes.")]
         | None
     ) = None
-    seccompProfile: (
-        Annotated[
-            SeccompProfile, Doc("Seccomp profile of all containers in the pod; Fairlead's nodes ignore Localhost.")
-        ]
-        | None
-    ) = None
+    seccompProfile: Annotated[SeccompProfile, Doc("Seccomp profile of all containers in the pod.")] | None = None
     supplementalGroups: Annotated[
         list[Int64], Atomic(), Doc("Supplementary group ids of the containers' first processes.")
     ] = []
