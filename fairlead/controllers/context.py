@@ -24,6 +24,8 @@ class Settings:
 
     node_grace_s: float = 50.0
     """Age in seconds of a node's lease from which the node is Unknown."""
+    node_start_grace_s: float = 60.0
+    """The same for a node that has never reported its status."""
     absent_node_grace_s: float = 40.0
     """Seconds after which the pods of a deleted node are deleted."""
     pod_ranges: Callable[[], Sequence[Sequence[str]]] = tuple

@@ -22,7 +22,7 @@ from fairlead.controllers.cluster.namespace.plan import Remains, kinds_to_delete
 from fairlead.controllers.cluster.namespace.plan import reconcile as empty_namespace
 from fairlead.controllers.cluster.nodeipam.plan import reconcile as give_range
 from fairlead.controllers.cluster.nodelifecycle.eviction import eviction_time, first_seen
-from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
+from fairlead.controllers.cluster.nodelifecycle.plan import Grace, Observed, reconcile
 from fairlead.controllers.cluster.podgc.plan import reconcile as collect
 from fairlead.runtime.plan import Plan
 from tests.controllers.applying import applied
@@ -32,7 +32,9 @@ from tests.controllers.world import World, run_story_with
 
 def look(n: Node, *pods: Pod, at: float = 0.0, renewed: float = 0.0, since: float = -1000.0) -> Plan:
     lease = Lease(spec=LeaseSpec(renewTime=render_micro_time(Instant(NOW + renewed))))
-    return reconcile(n, lease, pods, observed=Observed(Instant(NOW + since)), grace_s=40, now=Instant(NOW + at))
+    return reconcile(
+        n, lease, pods, observed=Observed(Instant(NOW + since)), times=Grace(40, 50), now=Instant(NOW + at)
+    )
 
 
 def test_a_node_with_a_fresh_lease_is_not_checked_before_its_next_deadline() -> None:
@@ -79,7 +81,7 @@ def test_an_eviction_that_is_no_longer_due_is_cancelled_with_an_event() -> None:
     p = pod()
     pending = Observed(Instant(NOW - 1000), pending=["default/web-1"])
     lease = Lease(spec=LeaseSpec(renewTime=render_micro_time(NOW)))
-    plan = reconcile(node(), lease, [p], observed=pending, grace_s=40, now=NOW)
+    plan = reconcile(node(), lease, [p], observed=pending, times=Grace(40, 50), now=NOW)
     assert [(e.reason, e.message) for e in plan.events] == [
         ("TaintManagerEviction", "Cancelling deletion of Pod default/web-1")
     ]
@@ -109,8 +111,8 @@ def test_a_node_that_is_back_loses_our_taints_and_keeps_those_of_others() -> Non
 def test_a_node_that_has_not_reported_yet_gets_its_time() -> None:
     fresh = node()
     fresh.status.conditions = []
-    assert not look(fresh, at=20)
-    assert look(fresh, at=41).status
+    assert not look(fresh, at=49)
+    assert look(fresh, at=51).status
 
 
 def test_not_ready_and_cordoned_nodes_are_tainted_as_such() -> None:

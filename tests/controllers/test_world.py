@@ -210,6 +210,12 @@ def test_pods_of_a_node_that_is_gone_are_removed() -> None:
         await asyncio.sleep(60)
         assert "node1" not in {p.spec.nodeName for p in await world.pods()}
         assert len(await world.pods()) == 3
+        told = [e for e in (await world.client.list(EVENT)).items if e.involvedObject.kind == "Node"]
+        of_node1 = [(e.reason, e.message) for e in told if e.involvedObject.name == "node1"]
+        assert of_node1 == [
+            ("RegisteredNode", "Node node1 event: Registered Node node1 in Controller"),
+            ("RemovingNode", "Node node1 event: Removing Node node1 from Controller"),
+        ]
 
     in_world(story)
 

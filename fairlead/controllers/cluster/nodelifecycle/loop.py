@@ -7,13 +7,14 @@ holds if the machine's clock was set, or the machine has slept. In these cases e
 from __future__ import annotations
 
 from fairlead.api.coordination.lease.kind import LEASE, Lease
-from fairlead.api.core.node.kind import NODE
+from fairlead.api.core.node.kind import NODE, Node
 from fairlead.api.core.pod.kind import POD, Pod
 from fairlead.base.clock import ClockSetting
+from fairlead.base.dataclass import replace
 from fairlead.base.instant import Instant
 from fairlead.base.keys import key_of
 from fairlead.controllers.cluster.nodelifecycle.eviction import TaintKey, eviction_time, first_seen
-from fairlead.controllers.cluster.nodelifecycle.plan import Observed, reconcile
+from fairlead.controllers.cluster.nodelifecycle.plan import Grace, Observed, reconcile, registered, removed
 from fairlead.controllers.context import Context
 from fairlead.runtime.index import Index
 from fairlead.runtime.loop import Controller, planned
@@ -39,6 +40,8 @@ class _Nodes:
         )
         self._nodes.add_handler(lambda key, old, new: self.controller.queue.add(key))
         self._since = context.started
+        self._known: dict[str, Node] = {}
+        """The nodes that were reconciled, by name, without spec and status."""
         self._setting = ClockSetting(context.clock)
         self._taints_seen: dict[str, dict[TaintKey, Instant]] = {}
         """By node name. Lost with the process, as upstream's: the seconds are then counted anew."""
@@ -68,7 +71,8 @@ class _Nodes:
         if node is None:
             self._taints_seen.pop(key, None)
             self._pending.pop(key, None)
-            return None
+            known = self._known.pop(key, None)
+            return Plan(events=(removed(known),)) if known is not None else None
         context = self._context
         now = context.clock.now()
         if self._setting.was_set():
@@ -82,4 +86,9 @@ class _Nodes:
             key_of(pod.metadata) for pod in pods if eviction_time(pod, node.spec.taints, seen, now) is not None
         )
         lease = self._leases.get(f"{LEASES}/{key}")
-        return reconcile(node, lease, pods, observed=observed, grace_s=context.settings.node_grace_s, now=now)
+        times = Grace(context.settings.node_grace_s, context.settings.node_start_grace_s)
+        plan = reconcile(node, lease, pods, observed=observed, times=times, now=now)
+        if key in self._known:
+            return plan
+        self._known[key] = Node(kind=NODE.kind, apiVersion=NODE.api_version, metadata=node.metadata)
+        return replace(plan, events=(registered(node), *plan.events))

@@ -41,6 +41,15 @@ _SKEW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Grace:
+    """The silence, in seconds, after which a node is Unknown."""
+
+    node_s: float
+    start_s: float
+    """The same for a node that has never reported its status."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Facts about a node that the API does not have."""
 
@@ -53,11 +62,12 @@ class Observed:
 
 
 def reconcile(
-    node: Node, lease: Lease | None, pods: Sequence[Pod], *, observed: Observed, grace_s: float, now: Instant
+    node: Node, lease: Lease | None, pods: Sequence[Pod], *, observed: Observed, times: Grace, now: Instant
 ) -> Plan:
     """Returns the plan for the node. `pods` are those bound to it."""
     if node.metadata.deletionTimestamp:
         return NOTHING
+    grace_s = times.node_s if _ready_status(node) else times.start_s
     heard = max(observed.since, _last_report(node, lease, now))
     silent = now - heard > grace_s
     wait = None if silent else heard + grace_s - now + 0.5
@@ -88,6 +98,20 @@ def reconcile(
     )
 
 
+def registered(node: Node) -> EventRecord:
+    """Returns the Event of a node that the controller has not seen before."""
+    return _seen(node, "RegisteredNode", f"Registered Node {node.metadata.name} in Controller")
+
+
+def removed(node: Node) -> EventRecord:
+    """Returns the Event of a node that is deleted."""
+    return _seen(node, "RemovingNode", f"Removing Node {node.metadata.name} from Controller")
+
+
+def _seen(node: Node, reason: str, text: str) -> EventRecord:
+    return EventRecord(node, reason, f"Node {node.metadata.name} event: {text}")
+
+
 def _last_report(node: Node, lease: Lease | None, now: Instant) -> Instant:
     texts = [node.metadata.creationTimestamp, lease.spec.renewTime if lease else None]
     texts += [c.lastHeartbeatTime for c in node.status.conditions if c.type == "Ready" and c.status != "Unknown"]
@@ -96,7 +120,7 @@ def _last_report(node: Node, lease: Lease | None, now: Instant) -> Instant:
 
 
 def _ready_status(node: Node) -> str:
-    """Returns the status of `Ready`; empty if the node has not reported yet, which gives it the grace period."""
+    """Returns the status of `Ready`; empty if the node has not reported yet."""
     return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
 
 
