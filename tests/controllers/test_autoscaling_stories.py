@@ -135,7 +135,9 @@ def test_bounds_hold_without_any_metric() -> None:
 def test_an_autoscaler_says_why_it_cannot_scale() -> None:
     async def story(world: MetricsWorld) -> None:
         await world.client.create(HORIZONTAL_POD_AUTOSCALER, autoscaler())
-        await asyncio.sleep(5)
+        await asyncio.sleep(10)
+        assert await conditions(world) == {}, "the first reconcile comes after a period"
+        await asyncio.sleep(10)
         assert await conditions(world) == {"AbleToScale": ("False", "FailedGetScale")}
         assert await events(world, "FailedGetScale") == ['deployments.apps "web" not found']
         await with_deployment(world)

@@ -1,5 +1,8 @@
-"""Feeds the autoscaling controller: every autoscaler each 15 seconds. Before the first autoscaler exists, nothing is
-watched for it."""
+"""Feeds the autoscaling controller: every autoscaler each 15 seconds. Nothing is watched before the first one exists.
+
+A new or changed autoscaler waits 15 seconds too, as upstream. Rejected: at once. The pods of a new
+workload lack metrics then, so that its autoscaler begins with warnings.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ class _Autoscalers:
             caches.histories.pop(key, None)
             caches.selectors.pop(key, None)
         elif old is None or new is None or old.spec != new.spec:
-            self.controller.queue.add(key)
+            self.controller.queue.add_after(key, _PERIOD_S)
 
     async def _sync(self, key: str) -> float | None:
         from fairlead.controllers.workloads.autoscaling.plan import Report
