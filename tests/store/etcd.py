@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -25,12 +25,15 @@ _TRIES = 5
 class Member:
     """One process; `kill` and `start` it as often as wanted."""
 
-    def __init__(self, name: str, folder: Path, *, client: int, peer: int, tls: list[str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, *, client: int, peer: int, tls: Sequence[str], flags: Sequence[str]
+    ) -> None:
         self.name = name
         self.client = client
         self.peer = peer
         self._folder = folder
         self._tls = tls
+        self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,7 +52,7 @@ class Member:
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", initial, "--initial-cluster-state", "new",
             "--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "error",
-            *self._tls,
+            *self._tls, *self._flags,
         ]  # fmt: skip
         log = (self._folder / f"{self.name}.log").open("ab")
         with log:
@@ -93,14 +96,17 @@ class EtcdCluster:
 
 
 @contextmanager
-def etcd_cluster(folder: Path, size: int, *, tls: list[str] | None = None) -> Iterator[EtcdCluster]:
-    """Runs a cluster of `size` members until the block ends."""
+def etcd_cluster(
+    folder: Path, size: int, *, tls: Sequence[str] = (), flags: Sequence[str] = ()
+) -> Iterator[EtcdCluster]:
+    """Runs a cluster of `size` members until the block ends. `tls`: flags that make it serve HTTPS."""
     for attempt in range(_TRIES):
         ports = _free_ports(2 * size)
         place = folder / f"try{attempt}"
         place.mkdir()
         members = [
-            Member(f"m{i}", place, client=ports[2 * i], peer=ports[2 * i + 1], tls=tls or []) for i in range(size)
+            Member(f"m{i}", place, client=ports[2 * i], peer=ports[2 * i + 1], tls=tls, flags=flags)
+            for i in range(size)
         ]
         cluster = EtcdCluster(members)
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +133,63 @@ def test_client_certificates_are_shown_and_required(tmp_path: Path) -> None:
                 await EtcdStore.open(target, timeout_s=0.5)
 
         asyncio.run(main())
+
+
+@pytest.mark.etcd
+@pytest.mark.slow
+def test_a_server_with_another_authority_or_another_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    pki, other = make_pki(tmp_path), make_pki(tmp_path / "other")
+    with etcd_cluster(tmp_path, 1, tls=pki.server_flags) as cluster:
+        endpoint = cluster.members[0].endpoint
+
+        async def main() -> None:
+            own, foreign = (Certificates(ca, pki.client, pki.client_key) for ca in (pki.ca, other.ca))
+            await (await EtcdStore.open([Target(endpoint)], own, timeout_s=30)).close()
+            for target, certificates in ((Target(endpoint), foreign), (Target(endpoint, "etcd.example"), own)):
+                with pytest.raises(Unavailable):
+                    await EtcdStore.open([target], certificates, timeout_s=0.5)
+
+        asyncio.run(main())
+
+
+async def fill(store: EtcdStore) -> None:
+    for i in range(100):
+        await create(store, f"/full/{i:02}", b"x" * 10_000)
+
+
+@pytest.mark.etcd
+@pytest.mark.slow
+def test_a_write_to_a_full_etcd_says_so_and_reads_go_on(tmp_path: Path) -> None:
+    with etcd_cluster(tmp_path, 1, flags=["--quota-backend-bytes", "100000"]) as cluster:
+
+        async def main() -> None:
+            async with open_etcd(cluster) as store:
+                with pytest.raises(StoreError, match=r"etcd is full .*: compact and defragment it, then disarm"):
+                    await fill(store)
+                assert (await store.list("/full")).records
+
+        asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_grpc_is_imported_for_an_etcd_store_only(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "import fairlead.cmd.wiring.controlplane\n"
+        "from fairlead.cmd.cluster.config import ClusterConfig\n"
+        "from fairlead.cmd.cluster.paths import Paths\n"
+        "from fairlead.cmd.wiring.openstore import open_store\n"
+        "async def main():\n"
+        "    await (await open_store(ClusterConfig('x'), Paths(Path(sys.argv[1])))).close()\n"
+        "asyncio.run(main())\n"
+        "print(*sorted({'grpc', 'aetcd', 'google.protobuf'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.etcd
