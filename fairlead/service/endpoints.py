@@ -26,7 +26,7 @@ from fairlead.service.ports import slice_ports
 _READY, _NOT_SERVING = EndpointState.READY, EndpointState.NOT_SERVING
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
-"""Ten times faster than `ipaddress`, which counts with 100,000 endpoints."""
+"""Ten times faster than `ipaddress` (docs/measurements.md, 10), which counts with 100,000 endpoints."""
 
 
 class Target(NamedTuple):

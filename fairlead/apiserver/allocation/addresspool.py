@@ -24,7 +24,8 @@ TAKEN = "provided IP is already allocated"
 
 
 def number_of(ip: str) -> int:
-    """Returns a valid address as the number that the pools use; 40 times faster than `ipaddress`."""
+    """Returns a valid address as the number that the pools use; ten times faster than `ipaddress`
+    (docs/measurements.md, 10)."""
     return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip), "big")
 
 
