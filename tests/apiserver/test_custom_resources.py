@@ -60,6 +60,14 @@ async def test_a_definition_is_established_and_its_kind_served_and_discovered_at
 
 
 @story
+async def test_a_new_definition_has_all_fields_that_clients_require(api: Api) -> None:
+    versions = (version("v1", storage=True), version("v2", storage=False, served=False))
+    made = await api.ok("POST", DEFINITIONS, definition(*versions))
+    assert made["status"]["acceptedNames"] == {"plural": "", "kind": ""}
+    assert [(one["served"], one["storage"]) for one in made["spec"]["versions"]] == [(True, True), (False, False)]
+
+
+@story
 async def test_the_older_openapi_describes_a_kind_with_unknown_fields_as_any_object(api: Api) -> None:
     openapi = {"type": "object", "description": "Anything.", "x-kubernetes-preserve-unknown-fields": True}
     await define(api, version(openapi=openapi))

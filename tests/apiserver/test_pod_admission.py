@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from .harness import PODS, SERVICES, Api, pod, service, story
@@ -94,3 +95,17 @@ async def test_a_services_name_may_begin_with_a_digit(api: Api) -> None:
     backend = {"service": {"name": "2web", "port": {"number": 80}}}
     body = {"metadata": {"name": "i"}, "spec": {"defaultBackend": backend}}
     await api.ok("POST", INGRESSES, body)
+
+
+@story
+async def test_a_pod_waits_for_the_default_account_of_a_new_namespace(api: Api) -> None:
+    path = "/api/v1/namespaces/new"
+    await api.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "new"}})
+    pods = [asyncio.create_task(api.ok("POST", f"{path}/pods", pod(name))) for name in ("a", "b")]
+    other = await api.error("POST", f"{path}/pods", pod("c", serviceAccountName="mine"))
+    assert other.code == 403
+    await api.ok("POST", f"{path}/serviceaccounts", {"metadata": {"name": "mine"}})
+    assert not any(task.done() for task in pods)
+    await api.ok("POST", f"{path}/serviceaccounts", {"metadata": {"name": "default"}})
+    for made in await asyncio.gather(*pods):
+        assert made["spec"]["serviceAccountName"] == "default"

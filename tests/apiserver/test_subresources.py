@@ -31,6 +31,19 @@ async def test_scale_reads_and_writes_the_replicas(api: Api) -> None:
 
 
 @story
+async def test_the_kind_in_a_strategic_merge_patch_has_no_effect(api: Api) -> None:
+    await api.ok("POST", DEPLOYMENTS, deployment("web"))
+    for path in (f"{DEPLOYMENTS}/web/scale", f"{DEPLOYMENTS}/web"):
+        kind = (await api.ok("GET", path))["kind"]
+        for header in ({"kind": "Service"}, {"apiVersion": "v2"}, {"kind": None, "apiVersion": None}):
+            patch = header | {"spec": {"replicas": 7}}
+            changed = await api.ok("PATCH", path, patch, content_type=STRATEGIC)
+            assert (changed["kind"], changed["spec"]["replicas"]) == (kind, 7), (path, header)
+    refused = await api.error("PATCH", f"{DEPLOYMENTS}/web", {"kind": "Service"}, content_type=MERGE)
+    assert refused.code == 422, refused
+
+
+@story
 async def test_scale_and_finalize_refuse_a_body_that_is_about_another_object(api: Api) -> None:
     await api.ok("POST", DEPLOYMENTS, deployment("web"))
     for path in (f"{DEPLOYMENTS}/web/scale", "/api/v1/namespaces/default/finalize"):

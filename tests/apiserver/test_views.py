@@ -31,6 +31,7 @@ async def test_an_event_of_the_core_group_is_seen_in_the_newer_form(api: Api) ->
     assert seen["metadata"] == made["metadata"]
     assert seen["regarding"] == made["involvedObject"]
     assert (seen["note"], seen["reason"], seen["deprecatedCount"]) == ("It was tried.", "Tried", 3)
+    assert seen["eventTime"] is None
     assert (seen["deprecatedLastTimestamp"], seen["deprecatedSource"]) == ("2026-01-02T03:04:05Z", {"host": "n"})
     listed = await api.ok("GET", NEW)
     assert (listed["kind"], listed["items"]) == (

@@ -69,7 +69,12 @@ class Patch:
                 return strategic_patch(tree, self._tree, self._schema)
 
     def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
-        """Returns the object of a patched tree. Raises StatusError 422, which shows the patch or the patched tree."""
+        """Returns the object of a patched tree. Raises StatusError 422, which shows the patch or the patched tree.
+
+        The kind in a strategic merge patch has no effect, as upstream: clients patch `scale` with a tree of the
+        Deployment."""
+        if self._media == STRATEGIC_PATCH:
+            tree = _stamped(tree, target)
         try:
             return decode_tree_as(target, tree, validation=self._validation, faults=self._repeated)
         except StatusError as e:
@@ -89,6 +94,12 @@ def patch_change(kind: Kind[Any], request: Request, options: WriteOptions) -> Ch
         return Candidate(decoded.obj, decoded.warnings)
 
     return change
+
+
+def _stamped(tree: Any, target: Target[Any]) -> Any:
+    """Returns the tree with the target's kind and version in place of other texts."""
+    header = {"kind": target.kind, "apiVersion": target.api_version}
+    return {**tree, **{key: text for key, text in header.items() if isinstance(tree.get(key), str)}}
 
 
 def _text(tree: Any) -> str:

@@ -12,10 +12,10 @@ from fairlead.machinery.schemas.markers import Atomic, Doc, Format, ListMap, Req
 class CustomResourceDefinitionNames(Record):
     """Names of a custom resource in discovery, paths and on the command line."""
 
-    plural: Annotated[str, Doc("Name of the resource in paths, in lower case, such as crontabs.")] = ""
+    plural: Annotated[str, Doc("Name of the resource in paths, in lower case, such as crontabs.")] = field(default_factory=str)
     singular: Annotated[str, Doc("Name of a single object, in lower case; the kind in lower case if absent.")] = ""
     shortNames: Annotated[list[str], Atomic(), Doc("Short names that clients accept, such as ct.")] = []
-    kind: Annotated[str, Doc("Kind of the objects, in CamelCase, such as CronTab.")] = ""
+    kind: Annotated[str, Doc("Kind of the objects, in CamelCase, such as CronTab.")] = field(default_factory=str)
     listKind: Annotated[str, Doc("Kind of lists of the objects; the kind with List behind it if absent.")] = ""
     categories: Annotated[
         list[str], Atomic(), Doc("Groups of resources that the resource is listed with, such as all.")
@@ -79,8 +79,10 @@ class CustomResourceDefinitionVersion(Record):
     """Version of a custom resource: its schema, subresources and columns."""
 
     name: Annotated[str, Doc("Name of the version in paths, such as v1 or v1beta1.")] = ""
-    served: Annotated[bool, Doc("True if clients can use the version.")] = False
-    storage: Annotated[bool, Doc("True for the version in which objects are stored; exactly one version.")] = False
+    served: Annotated[bool, Doc("True if clients can use the version.")] = field(default_factory=bool)
+    storage: Annotated[bool, Doc("True for the version in which objects are stored; exactly one version.")] = field(
+        default_factory=bool
+    )
     deprecated: Annotated[bool, Doc("True if requests for the version are answered with a warning.")] = False
     deprecationWarning: Annotated[
         str | None, Doc("Text of the warning of a deprecated version; a standard text if absent.")

@@ -41,7 +41,9 @@ class Event(Object):
     deprecatedSource: Annotated[
         EventSource, Doc("Component that reported the event; set only for compatibility with the core/v1 Event.")
     ] = msgspec.field(default_factory=EventSource)
-    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = None
+    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = (
+        msgspec.field(default_factory=lambda: None)  # clients expect the field, even as null
+    )
     note: Annotated[str, Doc("Human-readable description of the occurrence, at most 1024 bytes.")] = ""
     reason: Annotated[str, Doc("Reason of the action as one CamelCase word, for programs.")] = ""
     regarding: Annotated[ObjectReference, Atomic(), Doc("Reference to the object that the event is about.")] = (
