@@ -25,7 +25,7 @@ from fairlead.apiserver.connect.kubelet import Kubelet
 from fairlead.apiserver.core import Core
 from fairlead.apiserver.model import ANONYMOUS, Forward, Upgrade, User
 from fairlead.apiserver.pages import is_page
-from fairlead.apiserver.requestinfo import request_info
+from fairlead.apiserver.requestinfo import origin_form, request_info
 from fairlead.apiserver.serialization.body import MAX_BODY, too_large
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.printing import format_response
@@ -106,7 +106,7 @@ class HttpEdge:
         await self._forwarder.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = origin_form(request.raw_path).partition("?")
         asked = Request(
             request.method,
             unquote(path) if "%" in path else path,

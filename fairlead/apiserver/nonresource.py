@@ -40,7 +40,7 @@ class NonResourceHandler:
     async def handle(self, request: Request, user: User) -> Outcome:
         """Answers the request. Raises StatusError 404, 405."""
         path = request.path.rstrip("/") or "/"
-        if (handler := self._paths.get(path.split("/")[1])) is not None:
+        if (handler := self._paths.get(path.partition("/")[2].partition("/")[0])) is not None:
             return await handler(request)
         if request.method not in ("GET", "HEAD") and self._is_served(path):
             raise method_not_allowed()

@@ -73,6 +73,17 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return 6 + inside + bool(self.api_group) + (self.verb == "watch")
 
 
+def origin_form(target: str) -> str:
+    """Returns path and query of a request's target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    if target.startswith("/"):
+        return target
+    scheme, mark, rest = target.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        return target
+    path = rest[next((i for i, character in enumerate(rest) if character in "/?"), len(rest)) :]
+    return path if path.startswith("/") else f"/{path}"
+
+
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     """Returns the meaning of a request; an unknown path becomes a request about that path alone."""
     if query or len(path) > _KEPT_LENGTH:

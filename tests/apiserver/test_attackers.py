@@ -72,6 +72,23 @@ def test_a_broken_body_is_refused_without_a_line_in_the_log(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_target_of_any_form_is_answered_without_a_line_in_the_log(
+    certificates: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(at: Edge) -> None:
+        for line in ("CONNECT x:443", "OPTIONS *", "GET x", "PUT x", "GET ?a=b"):
+            status, body = await answer_to(at, f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (body["kind"], body["code"]) == ("Status", status), line
+            assert status in (400, 404), line
+        status, body = await answer_to(at, f"GET https://x{CONFIG_MAPS}?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (status, body["kind"]) == (200, "ConfigMapList")
+
+    with caplog.at_level(logging.DEBUG):
+        run(certificates, story)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_a_body_that_ends_too_early_leaves_no_line_in_the_log(
     certificates: Path,
     caplog: pytest.LogCaptureFixture,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.apiserver import requestinfo
-from fairlead.apiserver.requestinfo import request_info
+from fairlead.apiserver.requestinfo import origin_form, request_info
 
 NAMESPACED = "/api/v1/namespaces/other/pods"
 
@@ -133,3 +133,21 @@ _SEGMENTS = st.sampled_from(
 def test_a_path_means_the_same_from_the_cache(method: str, start: str, segments: list[str]) -> None:
     path = start + "/".join(segments)
     assert request_info(method, path, {}) == requestinfo._parsed(method, path, {})
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/api?limit=1", "/api?limit=1"),
+        ("//version", "//version"),
+        ("http://x:1/version?a=http://y/z", "/version?a=http://y/z"),
+        ("HTTPS://x/api/v1", "/api/v1"),
+        ("https://x", "/"),
+        ("https://x?a=/b", "/?a=/b"),
+        ("ftp://x/version", "ftp://x/version"),
+        ("*", "*"),
+        ("x:443", "x:443"),
+    ],
+)
+def test_a_target_may_be_a_whole_url(target: str, path: str) -> None:
+    assert origin_form(target) == path

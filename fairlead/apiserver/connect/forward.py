@@ -24,6 +24,7 @@ from fairlead.apiserver.connect.proxying import unavailable
 from fairlead.apiserver.connect.rewrite import rewrite_html, rewrite_url
 from fairlead.apiserver.model import Forward, Upgrade
 from fairlead.apiserver.pages import COOKIE_PREFIX, KEY_HEADER
+from fairlead.apiserver.requestinfo import origin_form
 from fairlead.apiserver.serialization.errors import error_response
 from fairlead.apiserver.serialization.subprotocols import HEADER, wants_upgrade, without_token
 from fairlead.base.numbers import integer, natural
@@ -61,7 +62,7 @@ class Forwarder:
         """Forwards the request; `start` is the index in `path.split("/")` at which the backend's path begins. An
         extension server gets the whole path."""
         start = start if to.tls is None else 1
-        path, mark, query = request.raw_path.partition("?")
+        path, mark, query = origin_form(request.raw_path).partition("?")
         parts = path.split("/")
         if len(parts) <= start and request.method in ("GET", "HEAD") and not wants_upgrade(request.headers):
             return web.Response(status=301, headers={hdrs.LOCATION: f"{path}/{mark}{query}"})
@@ -77,7 +78,7 @@ class Forwarder:
     async def upgrade(self, request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
         """Hands the client's connection over to a node, which answers from the first byte."""
         try:
-            headers = _headers(request, request.raw_path.partition("?")[0], upgrade.to)
+            headers = _headers(request, origin_form(request.raw_path).partition("?")[0], upgrade.to)
             return await self._switch(request, upgrade.to, upgrade.path, headers)
         except StatusError as e:
             answer = error_response(e)
@@ -94,7 +95,7 @@ class Forwarder:
             answer = await self._client(to).request(
                 request.method,
                 URL(f"{to.scheme}://{to.authority}{path}", encoded=True),
-                headers=_headers(request, request.raw_path.partition("?")[0], to),
+                headers=_headers(request, origin_form(request.raw_path).partition("?")[0], to),
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,
                 skip_auto_headers=_AUTOMATIC,
