@@ -12,7 +12,9 @@ from fairlead.machinery.schemas.markers import Atomic, Doc, Format, ListMap, Req
 class CustomResourceDefinitionNames(Record):
     """Names of a custom resource in discovery, paths and on the command line."""
 
-    plural: Annotated[str, Doc("Name of the resource in paths, in lower case, such as crontabs.")] = field(default_factory=str)
+    plural: Annotated[str, Doc("Name of the resource in paths, in lower case, such as crontabs.")] = field(
+        default_factory=str
+    )
     singular: Annotated[str, Doc("Name of a single object, in lower case; the kind in lower case if absent.")] = ""
     shortNames: Annotated[list[str], Atomic(), Doc("Short names that clients accept, such as ct.")] = []
     kind: Annotated[str, Doc("Kind of the objects, in CamelCase, such as CronTab.")] = field(default_factory=str)

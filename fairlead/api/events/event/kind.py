@@ -41,8 +41,9 @@ class Event(Object):
     deprecatedSource: Annotated[
         EventSource, Doc("Component that reported the event; set only for compatibility with the core/v1 Event.")
     ] = msgspec.field(default_factory=EventSource)
-    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = (
-        msgspec.field(default_factory=lambda: None)  # clients expect the field, even as null
+    # Clients expect the field, even as null.
+    eventTime: Annotated[MicroTime, Doc("Time of the first occurrence, with microseconds.")] | None = msgspec.field(
+        default_factory=lambda: None
     )
     note: Annotated[str, Doc("Human-readable description of the occurrence, at most 1024 bytes.")] = ""
     reason: Annotated[str, Doc("Reason of the action as one CamelCase word, for programs.")] = ""
