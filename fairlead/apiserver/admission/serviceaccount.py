@@ -21,7 +21,7 @@ from fairlead.machinery.kinds.kind import Kind
 
 _DEFAULT = "default"
 _LONGEST_S = 1.8
-"""How long a Pod waits for the account "default" of its namespace, which a controller creates: upstream looks ten
+"""Longest wait of a Pod for the account "default" of its namespace, which a controller creates: upstream looks ten
 times, at most 200 ms apart."""
 
 
