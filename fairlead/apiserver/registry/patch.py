@@ -71,7 +71,7 @@ class Patch:
     def decode(self, target: Target[T], tree: Any) -> Decoded[T]:
         """Returns the object of a patched tree. Raises StatusError 422, which shows the patch or the patched tree.
 
-        The kind in a strategic merge patch is ignored, as upstream: clients patch `scale` with a tree of the Deployment.
+        The kind in a strategic merge patch is ignored, as upstream: clients patch `scale` with a whole Deployment.
         """
         if self._media == STRATEGIC_PATCH:
             tree = _stamped(tree, target)
