@@ -38,7 +38,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints one line and exits with code 2."""
-        self.exit(2, f"{self.prog}: {message} (see `{self.called or self.prog} --help`)\n")
+        from fairlead.cmd.program import as_typed
+
+        self.exit(2, f"{self.prog}: {message} (see `{as_typed(f'{self.called or self.prog} --help')}`)\n")
 
 
 def _module(command: Command) -> Any:
@@ -139,6 +141,8 @@ def _resolve_name(args: argparse.Namespace, command: Command) -> None:
             args.name = guess(default, deletes=deletes)
         else:
             args.name = (os.environ.get(VARIABLE) if default == DEFAULT_NAME else "") or default
+        if args.name == os.environ.get(VARIABLE):
+            parse_name(args.name, f"${VARIABLE}: ")
     parse_name(args.name)
 
 
@@ -216,7 +220,9 @@ def _described(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"fairlead: {message}", file=sys.stderr)
+    from fairlead.cmd.program import as_typed
+
+    print(f"fairlead: {as_typed(message)}", file=sys.stderr)
     return code
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.cluster.support import ROOT, new_cluster, published_port
 from tests.kubectl.conftest import find_kubectl
 
-WRAPPER = '#!/bin/sh\nexec {python} -m fairlead.cmd.main "$@"\n'
+WRAPPER = "#!{python}\nimport sys\nfrom fairlead.cmd.main import main\nsys.exit(main())\n"
 _BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n+```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 _SEPARATOR = "\x1e"
 _LETTERS = "[bcdfghjklmnpqrstvwxz2-9]"

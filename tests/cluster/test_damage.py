@@ -63,7 +63,7 @@ def test_the_error_for_a_damaged_page_of_the_store_names_the_file(stopped: Clust
         f.write(b"\xa5" * (size - 4096))
     line = refusal(stopped.fairlead("up", "--detach"))
     assert f"{store} is damaged (" in line
-    assert f"fairlead down --purge --name {stopped.name}" in line
+    assert f"fairlead.cmd.main down --purge --name {stopped.name}" in line
 
 
 def test_a_swapped_certificate_is_replaced_and_a_swapped_authority_is_an_error(stopped: Cluster) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fairlead.cmd import kubectl
 from fairlead.cmd.main import main
+from fairlead.cmd.program import program
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_fairlead_kubectl_needs_a_cluster_only_to_talk_to_one(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert main(["kubectl", "get", "pods"]) == 1
-    assert capsys.readouterr().err == 'fairlead: there is no cluster "default"; start it: fairlead up --detach\n'
+    assert capsys.readouterr().err == f'fairlead: there is no cluster "default"; start it: {program()} up --detach\n'
     command = ["-m", "fairlead.cmd.main", "kubectl", "version", "--client", "-o", "json"]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
     assert '"clientVersion"' in done.stdout

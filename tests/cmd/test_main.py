@@ -17,6 +17,7 @@ import fairlead.cmd.commands
 from fairlead import __version__
 from fairlead.cmd.commands import COMMANDS, ELSEWHERE
 from fairlead.cmd.main import build_parser, main, parse
+from fairlead.cmd.program import program
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 
 
 def test_wrong_flags_point_to_the_help_of_their_command(capsys: pytest.CaptureFixture[str]) -> None:
-    expected = "fairlead: unrecognized arguments: --bogus (see `fairlead up --help`)\n"
+    expected = f"fairlead: unrecognized arguments: --bogus (see `{program()} up --help`)\n"
     assert outcome(["up", "--bogus"], capsys)[2] == expected
     expected = "fairlead: --nodes -1: a cluster has at least one node\n"
     assert outcome(["up", "--nodes", "-1"], capsys)[2] == expected
@@ -95,7 +96,7 @@ def test_the_error_for_a_missing_cluster_is_one_line_with_the_start_command(
 ) -> None:
     code, out, err = outcome([command, "--name", "x"], capsys)
     assert (code, out) == (1, "")
-    assert err == 'fairlead: there is no cluster "x"; start it: fairlead up --detach --name x\n'
+    assert err == f'fairlead: there is no cluster "x"; start it: {program()} up --detach --name x\n'
 
 
 @pytest.mark.parametrize("command", ["status", "services", "list"])
@@ -109,7 +110,7 @@ def test_a_cluster_with_damaged_settings_is_not_recommended_to_be_started(
     assert code == (0 if command == "list" else 1)
     assert ("damaged" in out) == (command == "list")
     assert err.startswith(f"fairlead: cannot read {folder}/config.json: ")
-    assert err.endswith("; delete the cluster: fairlead down --purge --name x\n")
+    assert err.endswith(f"; delete the cluster: {program()} down --purge --name x\n")
 
 
 def in_shell(line: str) -> subprocess.CompletedProcess[str]:
@@ -178,7 +179,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
 ) -> None:
     code, _, err = outcome([typed, "--flag", "x"], capsys)
     hint = f": did you mean `{meant}`?" if meant else ""
-    assert (code, err) == (2, f"fairlead: unknown command `{typed}`{hint} (see `fairlead --help`)\n")
+    assert (code, err) == (2, f"fairlead: unknown command `{typed}`{hint} (see `{program()} --help`)\n")
 
 
 def test_every_word_of_other_tools_leads_to_a_command() -> None:
@@ -296,3 +297,38 @@ def test_flags_of_kubectl_are_not_fairlead_s() -> None:
 def test_abbreviated_flags_are_no_promise() -> None:
     with pytest.raises(SystemExit):
         build_parser().parse_args(["up", "--det"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("FAIRLEAD_REGISTRIES", "a/b", 'invalid $FAIRLEAD_REGISTRIES "a/b": expected host, none, or HOST[:PORT],...'),
+        ("FAIRLEAD_UPSTREAM", "x.y", "$FAIRLEAD_UPSTREAM: invalid upstream: 'x.y': "),
+        ("FAIRLEAD_NAME", "A_b", '$FAIRLEAD_NAME: invalid cluster name "A_b": '),
+    ],
+)
+def test_an_invalid_value_of_an_environment_variable_is_not_blamed_on_a_flag(
+    variable: str, value: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    code, _, err = outcome(["up"], capsys)
+    assert code == 2
+    assert err.startswith(f"fairlead: {expected}")
+    assert "--" not in err.partition("; ")[0]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("--registries", "a/b", 'invalid --registries "a/b": '),
+        ("--registries", "a b", 'invalid --registries "a b": '),
+        ("--upstream", "x.y", "--upstream: invalid upstream: 'x.y': "),
+        ("--name", "A_b", 'invalid cluster name "A_b": '),
+    ],
+)
+def test_an_invalid_value_of_a_flag_names_the_flag_though_the_variable_is_set(
+    flag: str, value: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, good in (("FAIRLEAD_REGISTRIES", "none"), ("FAIRLEAD_UPSTREAM", "none"), ("FAIRLEAD_NAME", "x")):
+        monkeypatch.setenv(variable, good)
+    assert outcome(["up", flag, value], capsys)[2].startswith(f"fairlead: {expected}")

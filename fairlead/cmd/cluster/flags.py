@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from ipaddress import ip_address
 
@@ -11,6 +12,27 @@ from fairlead.base.numbers import port_number
 from fairlead.cmd.errors import UsageError
 
 _TAKEN_INSIDE = {("tcp", 53), ("udp", 53), ("tcp", 6443)}
+
+
+class VariableValue(str):
+    """The value of an environment variable that is the default of a flag; errors name the variable."""
+
+    __slots__ = ("variable",)
+    variable: str
+
+
+def from_variable(name: str) -> VariableValue | None:
+    """Returns the value of the environment variable, or None if it is unset or empty."""
+    text = os.environ.get(name)
+    if not text:
+        return None
+    value = VariableValue(text)
+    value.variable = name
+    return value
+
+
+def _source(text: str, flag: str) -> str:
+    return f"${text.variable}" if isinstance(text, VariableValue) else flag
 
 
 def add_kubeconfig_flag(parser: argparse.ArgumentParser) -> None:
@@ -91,13 +113,13 @@ def parse_registries(text: str) -> str:
     try:
         return parse_allowed(text)
     except ValueError as e:
-        raise UsageError(f"invalid --registries {e}") from None
+        raise UsageError(f"invalid {_source(text, '--registries')} {e}") from None
 
 
 def parse_upstream(text: str) -> str:
     from fairlead.dns.config import BadConfig, parse_upstreams
 
     try:
-        return " ".join(parse_upstreams("--upstream", text)) or "none"
+        return " ".join(parse_upstreams(_source(text, "--upstream"), text)) or "none"
     except BadConfig as e:
         raise UsageError(f"{e}; expected host, none, or addresses separated by commas") from e

@@ -6,6 +6,8 @@ with them the address families, cannot change while the store lives (`down --pur
 
 from __future__ import annotations
 
+import re
+
 from fairlead.base.dataclass import dataclass, facts, replace
 from fairlead.cmd.cluster.auditconfig import check_audit
 from fairlead.cmd.cluster.config import FIRST_FREE_PORT, AuthorizationMode, ClusterConfig, ProxyMode
@@ -71,8 +73,24 @@ def merge(name: str, stored: ClusterConfig | None, given: FlagValues, *, has_sto
             f'cluster "{name}" keeps its objects in {stored.store}: '
             f"to use another store, delete the cluster: fairlead down --purge --name {name}"
         )
-    check(config)
+    try:
+        check(config)
+    except UsageError as e:
+        raise UsageError(f"{e}{_kept(str(e), name, stored, given)}") from e
     return config
+
+
+def _kept(error: str, name: str, stored: ClusterConfig | None, given: FlagValues) -> str:
+    """Returns which flags of the error have the values of the last start, in words."""
+    named = [flag for flag in dict.fromkeys(re.findall(r"--[a-z-]+", error)) if _is_kept(flag, stored, given)]
+    return f" (cluster {name} keeps {' and '.join(named)} from its last start)" if named else ""
+
+
+def _is_kept(flag: str, stored: ClusterConfig | None, given: FlagValues) -> bool:
+    key = flag.removeprefix("--").replace("-", "_")
+    if stored is None or not hasattr(stored, key) or getattr(given, key) is not None:
+        return False
+    return bool(getattr(stored, key) != getattr(ClusterConfig(stored.name), key))
 
 
 def _implied(base: ClusterConfig, given: FlagValues) -> IpFamily:

@@ -9,6 +9,7 @@ insecure = false
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,8 @@ class Registries:
     known: tuple[Registry, ...] = ()
     allowed: str = "host"
     """`host`: all that this machine reaches; `none`; or hosts separated by commas."""
+    variable: str = ""
+    """The environment variable that gives `allowed`; empty for the setting of a cluster."""
 
     def allows(self, host: str) -> bool:
         return self.allowed == "host" or host in self.allowed.split(",")
@@ -74,11 +77,17 @@ class Registries:
         found.append((Endpoint(f"https://{host}/v2", host, insecure), reference.registry))
         permitted = [endpoint for endpoint, name in found if self.allows(name)]
         if not permitted:
-            raise ImageError(
-                f"nodes may not pull from {reference.registry} (--registries {self.allowed}): load the image with "
-                f"`fairlead image load`, or start the cluster with other --registries"
-            )
+            raise ImageError(self._refusal(reference.registry))
         return permitted
+
+    def _refusal(self, registry: str) -> str:
+        load = "load the image with `fairlead image load`"
+        if self.variable:
+            return f"${self.variable} is {self.allowed}, which leaves out {registry}: {load}, or change the variable"
+        return (
+            f"nodes may not pull from {registry} (this cluster's registries: {self.allowed}): {load}, or start the "
+            "cluster with other --registries"
+        )
 
     def _mirror(self, text: str, *, insecure: bool) -> tuple[Endpoint, str]:
         scheme, _, rest = text.rpartition("://")
@@ -99,7 +108,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def read_registries(path: Path, *, allowed: str) -> Registries:
+def read_registries(path: Path, *, allowed: str, variable: str = "") -> Registries:
     """Reads the file, which may be missing. Raises ImageError."""
     try:
         known = decode(_File, tomllib.loads(path.read_text(encoding="utf-8"))).registry
@@ -107,7 +116,7 @@ def read_registries(path: Path, *, allowed: str) -> Registries:
         known = ()
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: {error}") from error
-    return Registries(known, allowed)
+    return Registries(known, allowed, variable)
 
 
 def parse_allowed(text: str) -> str:
@@ -115,6 +124,6 @@ def parse_allowed(text: str) -> str:
     if text in ("host", "none"):
         return text
     hosts: Sequence[str] = [part.strip() for part in text.split(",")]
-    if not all(hosts) or any("/" in host for host in hosts) or {"host", "none"} & set(hosts):
+    if not all(hosts) or any(re.search(r"[\s/]", host) for host in hosts) or {"host", "none"} & set(hosts):
         raise ValueError(f'"{text}": expected host, none, or HOST[:PORT],...')
     return ",".join(dict.fromkeys(hosts))

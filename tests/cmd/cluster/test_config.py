@@ -255,3 +255,13 @@ def test_nodes_are_divided_among_the_zones_in_turn() -> None:
     assert merged(nodes=1).zone_of(1) == ""
     with pytest.raises(UsageError, match="--zones 3: a number from 0 to that of --nodes, which is 2"):
         merged(nodes=2, zones=3)
+
+
+def test_an_error_says_which_flags_are_settings_of_the_last_start() -> None:
+    stored = ClusterConfig("c", api_port=7000)
+    with pytest.raises(UsageError, match=r"move one of them \(cluster c keeps --api-port from its last start\)$"):
+        merged(stored=stored, node_port_range=(6500, 8000))
+    with pytest.raises(UsageError, match=r"move one of them$"):
+        merged(stored=stored, node_port_range=(6500, 8000), api_port=7000)
+    with pytest.raises(UsageError, match=r"/gone: .*\(cluster c keeps --images from its last start\)$"):
+        merged(stored=ClusterConfig("c", images="/gone"))

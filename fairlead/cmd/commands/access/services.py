@@ -10,6 +10,7 @@ from fairlead.cli.api import Api
 from fairlead.cli.lookups import list_services, list_slices, selected_pods
 from fairlead.cli.services import COLUMNS, NOT_SERVED, Networks, PublishedPort, explain, notes, published_ports, rows
 from fairlead.cli.table import render, terminal_width
+from fairlead.cmd.program import as_typed
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 
@@ -26,9 +27,10 @@ def run(args: argparse.Namespace) -> int:
     elif ports:
         print(render(COLUMNS, rows(ports), width=terminal_width(), optional=("ADDRESS", "TYPE", "NAMESPACE")))
         for note in notes(ports):
-            print(f"\n{note}")
+            print(f"\n{as_typed(note)}")
     else:
-        print("no Service has the type LoadBalancer or NodePort; `fairlead open svc/NAME` shows how to change the type")
+        how = "`fairlead open svc/NAME` shows how to change the type"
+        print(as_typed(f"no Service has the type LoadBalancer or NodePort; {how}"))
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.objectnames import add_namespace, service_name
+from fairlead.cmd.program import as_typed
 
 if TYPE_CHECKING:
     from fairlead.cmd.inspection.inspecting import Inspected, Inspector
@@ -111,7 +112,7 @@ def _show(args: argparse.Namespace, found: Inspected, lines: Sequence[RuleLine],
     if args.output == "json":
         print(json.dumps([line.as_tree() for line in own], indent=2, ensure_ascii=False))
     elif reason:
-        print(f"svc/{service.rpartition('/')[2]} lacks rules: {reason}")
+        print(f"svc/{service.rpartition('/')[2]} lacks rules: {as_typed(reason)}")
     else:
         print(render(own, order=list(dict.fromkeys(node.name for node in found.world.nodes))))
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.objectnames import add_namespace
+from fairlead.cmd.program import as_typed
 
 if TYPE_CHECKING:
     from fairlead.cmd.inspection.inspecting import Inspected, Inspector
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         tree = as_tree(result, world) | ({"live": live.as_tree(sent)} if sent else {})
         print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
-        print(render(result, world, every=args.all))
+        print(as_typed(render(result, world, every=args.all)))
         print("\n".join(["", *live.render(sent)]) if sent else "", end="\n" if sent else "")
     return 1 if sent is not None and not sent.agrees else exit_code(result)
 

@@ -17,6 +17,7 @@ from fairlead.cmd.cluster.lookup import running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.objectnames import add_namespace, checked, dns_name
+from fairlead.cmd.program import as_typed
 from fairlead.cmd.wiring.clusterapi import ask, connect
 from fairlead.cmd.wiring.podsockets import listening_sockets
 
@@ -93,7 +94,7 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
     if args.output:
         print(json.dumps(as_tree(diagnosis), indent=2, ensure_ascii=False))
     else:
-        print(render(diagnosis, _messages(args)))
+        print(as_typed(render(diagnosis, _messages(args))))
 
 
 def _messages(args: argparse.Namespace) -> Catalogue:
@@ -195,5 +196,5 @@ def _run_dns(args: argparse.Namespace, names: list[str]) -> int:
     if args.output:
         print(json.dumps(as_tree(found), indent=2, ensure_ascii=False))
     else:
-        print(render(found, _messages(args)))
+        print(as_typed(render(found, _messages(args))))
     return found.exit_code

@@ -14,6 +14,7 @@ from fairlead.cmd.cluster.lookup import no_such_cluster
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError, UsageError
+from fairlead.cmd.program import as_typed
 from fairlead.cmd.wiring.clusterapi import ask, connect
 
 _LIMIT_S = 3600.0
@@ -72,7 +73,9 @@ def _snapshot_name(text: str) -> str:
 
 def _save(args: argparse.Namespace) -> int:
     saved = _call(args, "POST")
-    volumes = f"{saved['volumes']} volume folders ({saved['bytes'] / _MIB:.1f} MiB)"
+    volumes = (
+        f"{saved['volumes']} volume folder{'' if saved['volumes'] == 1 else 's'} ({saved['bytes'] / _MIB:.1f} MiB)"
+    )
     print(f'saved snapshot "{args.snapshot}": {saved["objects"]} objects, {volumes}')
     return 0
 
@@ -130,5 +133,5 @@ def _list(args: argparse.Namespace) -> int:
     if rows:
         print(render(["NAME", "AGE", "OBJECTS", "VOLUMES", "SIZE"], rows))
     else:
-        print("no snapshots; `fairlead snapshot save NAME` makes one")
+        print(as_typed("no snapshots; `fairlead snapshot save NAME` makes one"))
     return 0

@@ -143,7 +143,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "--upstream",
         type=flags.parse_upstream,
         metavar="SERVERS",
-        default=os.environ.get("FAIRLEAD_UPSTREAM") or None,
+        default=flags.from_variable("FAIRLEAD_UPSTREAM"),
         help="DNS servers for names outside the cluster: host (those of this machine's resolv.conf), none, or "
         "IP[:PORT],... (default: $FAIRLEAD_UPSTREAM if set, otherwise host)",
     )
@@ -151,7 +151,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         "--registries",
         type=flags.parse_registries,
         metavar="HOSTS",
-        default=os.environ.get("FAIRLEAD_REGISTRIES") or None,
+        default=flags.from_variable("FAIRLEAD_REGISTRIES"),
         help="registries that nodes may pull images from: host (all that this machine reaches), none, or "
         "HOST[:PORT],... (default: $FAIRLEAD_REGISTRIES if set, otherwise host)",
     )

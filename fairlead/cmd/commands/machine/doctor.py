@@ -6,6 +6,7 @@ import argparse
 import json
 
 from fairlead.base.codec import encode
+from fairlead.cmd.program import as_typed
 from fairlead.cmd.reports.doctor.checks import run_checks
 from fairlead.cmd.reports.doctor.model import Finding, conclusion, exit_code, render
 from fairlead.cmd.reports.doctor.probe import attempt
@@ -20,5 +21,5 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([encode(Finding, finding) for finding in findings], indent=2))
     else:
-        print(f"{render(findings)}\n\n{conclusion(findings)}")
+        print(as_typed(f"{render(findings)}\n\n{conclusion(findings)}"))
     return exit_code(findings)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from fairlead.cmd.cluster.paths import docker_config, image_store, registries_file, state_home
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.program import as_typed
 
 if TYPE_CHECKING:
     from fairlead.images.store.store import ImageStore, StoredImage
 
+_VARIABLE = "FAIRLEAD_REGISTRIES"
 _IMAGE = "name of the image, or its id"
 Verb = Callable[["ImageStore", argparse.Namespace], int]
 
@@ -116,7 +118,7 @@ def _list(store: ImageStore, args: argparse.Namespace) -> int:
         rows = [(_shown(i.name), i.id[7:19], _bytes(i.size), i.config.created or "") for i in images]
         print(render(("NAME", "ID", "SIZE", "CREATED"), rows))
     else:
-        print("no images; `fairlead image load FILE` loads an archive of `docker save`")
+        print(as_typed("no images; `fairlead image load FILE` loads an archive of `docker save`"))
     return 0
 
 
@@ -162,9 +164,9 @@ def _pull(store: ImageStore, args: argparse.Namespace) -> int:
 
     reference = parse_reference(args.image)
     try:
-        allowed = parse_allowed(os.environ.get("FAIRLEAD_REGISTRIES") or "host")
+        allowed = parse_allowed(os.environ.get(_VARIABLE) or "host")
     except ValueError as error:
-        raise CommandError(f"invalid $FAIRLEAD_REGISTRIES {error}") from error
+        raise CommandError(f"invalid ${_VARIABLE} {error}") from error
     shows, clock = sys.stderr.isatty(), RealClock()
 
     def report(progress: Progress) -> None:
@@ -173,7 +175,7 @@ def _pull(store: ImageStore, args: argparse.Namespace) -> int:
             print(f"\r{_shown(str(reference))}: {done} of {total}\x1b[K", end="", file=sys.stderr, flush=True)
 
     start = clock.monotonic()
-    registries = read_registries(registries_file(), allowed=allowed)
+    registries = read_registries(registries_file(), allowed=allowed, variable=_VARIABLE)
     credentials = of_docker(str(docker_config()), reference)
     image = asyncio.run(pull(store, reference, registries=registries, credentials=credentials, report=report))
     if shows:

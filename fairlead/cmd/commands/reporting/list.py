@@ -15,7 +15,7 @@ from fairlead.cmd.cluster.guess import all_names
 from fairlead.cmd.cluster.paths import Paths, paths_of
 from fairlead.cmd.cluster.state import Run, read_run
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.program import program
+from fairlead.cmd.program import as_typed, program
 from fairlead.cmd.reports.memory import memory_of_tree
 
 _MIB = 1024 * 1024
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         header = ["NAME", "STATE", "NODES", "AGE", "API", "MEMORY"]
         print(render(header, [_row(cluster, RealClock()) for cluster in clusters]))
         for reason in (cluster["reason"] for cluster in clusters if "reason" in cluster):
-            print(f"fairlead: {reason}", file=sys.stderr)
+            print(f"fairlead: {as_typed(reason)}", file=sys.stderr)
     else:
         print(f"no clusters; start one: {program()} up --detach")
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 from fairlead.cmd.cluster.lookup import no_such_cluster, why_down
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.errors import CommandError
+from fairlead.cmd.program import as_typed
 from fairlead.cmd.reports.describing import describe
 
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output != "json" and not paths.config.exists():
         raise CommandError(no_such_cluster(args.name))
     tree = describe(args.name, paths)
-    print(json.dumps(tree, indent=2) if args.output == "json" else _render(tree))
+    print(json.dumps(tree, indent=2) if args.output == "json" else as_typed(_render(tree)))
     return 0 if tree["running"] else 1
 
 

@@ -93,7 +93,7 @@ def test_an_engine_that_is_not_there_is_named_and_one_that_fails_says_why(
         (("inspect", "nope"), 'no such image: "nope"'),
         (("remove", "nope"), 'no such image: "nope"'),
         (("load", "/nope.tar"), "cannot read /nope.tar: No such file or directory"),
-        (("pull", "registry.example.com/a"), "nodes may not pull from registry.example.com"),
+        (("pull", "registry.example.com/a"), "$FAIRLEAD_REGISTRIES is none, which leaves out registry.example.com"),
         (("pull", "A"), "repository names are in lower case"),
     ],
 )
