@@ -38,12 +38,12 @@ from fairlead.node.nodestatus.hostfacts import read_host
 from fairlead.node.nodestatus.ipam import Addresses
 from fairlead.node.nodestatus.monitor import NodeMonitor
 from fairlead.node.nodestatus.registration import KERNEL_LIMITS_TEXT, NO_KERNEL_LIMITS
-from fairlead.node.pods.containerspec import bundle_dir
+from fairlead.node.pods.containers.containerspec import bundle_dir
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.eviction import Evictions
-from fairlead.node.pods.hostports import HostPorts
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.sandboxes import PodSandboxes
+from fairlead.node.pods.sandbox.hostports import HostPorts
+from fairlead.node.pods.sandbox.sandboxes import PodSandboxes
 from fairlead.node.pods.worker import PodWorker
 from fairlead.node.probes.counts import ProbeCounts
 from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteEnded, ZygoteVersionError

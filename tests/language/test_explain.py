@@ -11,7 +11,7 @@ from fairlead.api.kinds import KINDS
 from fairlead.machinery.openapi.meta import META_COMPONENTS
 from fairlead.machinery.openapi.schema import SCALARS, Names, components_for
 from fairlead.machinery.schemas.schema import schema_of
-from fairlead.node.pods.ignored import IGNORED
+from fairlead.node.pods.deciding.ignored import IGNORED
 from tests.language.explain import QUESTIONS, Explained, explained, median_words
 
 _PRONOUN = re.compile(r"(It|Its|They|Their|This|That|These|Those)\b")

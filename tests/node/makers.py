@@ -9,7 +9,7 @@ import msgspec
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
 from fairlead.node.images.host import Image, NoImage
-from fairlead.node.pods.state import ContainerState, Exit, PodState
+from fairlead.node.pods.deciding.state import ContainerState, Exit, PodState
 
 NOW = Instant(1_700_000_000.0)
 

@@ -14,7 +14,7 @@ from fairlead.node.cgroups.tree import ControlGroups
 from fairlead.node.draining.model import Traffic
 from fairlead.node.images.resolver import NodeImages
 from fairlead.node.nodestatus.monitor import NodeMonitor
-from fairlead.node.pods.sandboxes import PodSandboxes
+from fairlead.node.pods.sandbox.sandboxes import PodSandboxes
 from fairlead.node.probes.counts import ProbeCounts
 from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.settings import NodeSettings

@@ -11,10 +11,10 @@ from fairlead.base.tasks import Nursery
 from fairlead.images.registry.credentials import Credential
 from fairlead.node.images.host import Image
 from fairlead.node.images.resolver import ImageRequest
-from fairlead.node.pods import plan
+from fairlead.node.pods.deciding import plan
+from fairlead.node.pods.deciding.state import PodState
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.pullsecrets import pull_credentials
-from fairlead.node.pods.state import PodState
 from fairlead.node.volumes.podfiles import PodFiles
 from fairlead.node.volumes.podvolumes import PodVolumes
 from fairlead.runtime.events import EventKind, reference_to

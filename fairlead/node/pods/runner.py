@@ -14,13 +14,13 @@ from fairlead.machinery.values.status import StatusError
 from fairlead.node.cgroups.tree import MemoryInUse
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image, NoImage
-from fairlead.node.pods import plan
+from fairlead.node.pods.containers.running import RunningContainer
+from fairlead.node.pods.containers.stopping import stop_container
+from fairlead.node.pods.deciding import plan
+from fairlead.node.pods.deciding.state import NEVER, ContainerState, Exit, Waiting, all_containers
 from fairlead.node.pods.enforcement import ContainerLimits
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.running import RunningContainer
 from fairlead.node.pods.starting import listening_port, start_message
-from fairlead.node.pods.state import NEVER, ContainerState, Exit, Waiting, all_containers
-from fairlead.node.pods.stopping import stop_container
 from fairlead.node.probes.prober import run_hook, wait_for_port
 from fairlead.node.probes.result import ProbeResult, ProbeStatus, failure
 from fairlead.node.probes.workers import ProbeContext, ProbeName, probe_event, watch_container

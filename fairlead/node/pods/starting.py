@@ -14,7 +14,7 @@ from fairlead.base.numbers import natural
 from fairlead.node.env.environment import ConfigProblem, command_line, container_environment, service_variables
 from fairlead.node.images.catalogue import render_file
 from fairlead.node.images.host import PATH, Image
-from fairlead.node.pods.containerspec import (
+from fairlead.node.pods.containers.containerspec import (
     ImageFiles,
     capabilities,
     container_spec,
@@ -23,11 +23,11 @@ from fairlead.node.pods.containerspec import (
     process_of,
     seccomp_profile,
 )
+from fairlead.node.pods.deciding.plan import Start
 from fairlead.node.pods.dependencies import Dependencies
 from fairlead.node.pods.enforcement import Enforcement
-from fairlead.node.pods.etcfiles import etc_files, kernel_hostname
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.plan import Start
+from fairlead.node.pods.sandbox.etcfiles import etc_files, kernel_hostname
 from fairlead.node.runtime.protocol.containerspec import ContainerSpec, Process, SeccompProgram
 from fairlead.node.runtime.protocol.messages import ContainerRecord, PidNamespace, StartContainer
 from fairlead.node.settings import NodeSettings

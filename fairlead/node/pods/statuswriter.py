@@ -11,8 +11,8 @@ from fairlead.api.core.pod.kind import POD
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.base.keys import key_of
 from fairlead.machinery.values.status import StatusError
+from fairlead.node.pods.deciding.status import render_status
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.status import render_status
 
 _RETRY_S = 0.2
 _LONGEST_RETRY_S = 5.0

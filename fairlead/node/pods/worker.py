@@ -18,19 +18,19 @@ from fairlead.base.keys import key_of
 from fairlead.machinery.values.status import StatusError
 from fairlead.net.errors import KernelError
 from fairlead.node.nodestatus.ipam import NoAddress
-from fairlead.node.pods import plan, recovery
+from fairlead.node.pods.deciding import plan, recovery
+from fairlead.node.pods.deciding.ignored import explained, ignored_fields
+from fairlead.node.pods.deciding.plan import Action, Fail, Finish, Reset, Resize, SetUp, Start, Stop, TearDown
+from fairlead.node.pods.deciding.resize import grant, lacking
+from fairlead.node.pods.deciding.state import all_containers
 from fairlead.node.pods.dependencies import Dependencies
-from fairlead.node.pods.etcfiles import NameProblem, kernel_hostname
-from fairlead.node.pods.hostports import PortTaken
-from fairlead.node.pods.ignored import explained, ignored_fields
 from fairlead.node.pods.localpod import LocalPod
-from fairlead.node.pods.plan import Action, Fail, Finish, Reset, Resize, SetUp, Start, Stop, TearDown
-from fairlead.node.pods.resize import grant, lacking
 from fairlead.node.pods.runner import ContainerRunner
+from fairlead.node.pods.sandbox.etcfiles import NameProblem, kernel_hostname
+from fairlead.node.pods.sandbox.hostports import PortTaken
+from fairlead.node.pods.sandbox.sysctls import unsafe_sysctl
 from fairlead.node.pods.starting import with_domain
-from fairlead.node.pods.state import all_containers
 from fairlead.node.pods.statuswriter import write_status
-from fairlead.node.pods.sysctls import unsafe_sysctl
 from fairlead.node.runtime.agent.zygoteclient import ZygoteError
 from fairlead.node.runtime.protocol.messages import Run, Sandbox
 from fairlead.node.volumes.contents import VolumeProblem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.node.pods.acceptqueue import waiting, waiting_for
+from fairlead.node.pods.containers.acceptqueue import waiting, waiting_for
 
 TEXT = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -20,7 +20,7 @@ from fairlead.base.instant import Instant
 from fairlead.node.env.environment import ConfigProblem
 from fairlead.node.images.host import Image
 from fairlead.node.nodestatus.ipam import Addresses, NoAddress
-from fairlead.node.pods.containerspec import (
+from fairlead.node.pods.containers.containerspec import (
     ImageFiles,
     capabilities,
     container_spec,
@@ -28,8 +28,8 @@ from fairlead.node.pods.containerspec import (
     pod_mounts,
     process_of,
 )
-from fairlead.node.pods.resolvconf import resolv_conf
-from fairlead.node.pods.running import RunningContainer
+from fairlead.node.pods.containers.running import RunningContainer
+from fairlead.node.pods.sandbox.resolvconf import resolv_conf
 from fairlead.node.probes.workers import Tally, delay_s
 from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.runtime.limits.privilege import CAPABILITIES, DEFAULT_CAPABILITIES

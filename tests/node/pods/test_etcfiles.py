@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.node.pods.etcfiles import NameProblem, etc_files, kernel_hostname
+from fairlead.node.pods.sandbox.etcfiles import NameProblem, etc_files, kernel_hostname
 from fairlead.node.settings import NodeSettings
 from tests.node.makers import pod
 

@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.api.core.pod.kind import POD
 from fairlead.net.hostports.plan import PortMapping
-from fairlead.node.pods.hostports import mappings_of
+from fairlead.node.pods.sandbox.hostports import mappings_of
 from tests.net.sandbox import as_any_user
 from tests.node.makers import pod
 from tests.node.nodebench import NodeBench, on_node, ready, shell

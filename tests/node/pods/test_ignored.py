@@ -15,7 +15,7 @@ import pytest
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.spec import PodSpec
 from fairlead.api.core.pod.volumes.volume import Volume
-from fairlead.node.pods.ignored import IGNORED, explained, ignored_fields
+from fairlead.node.pods.deciding.ignored import IGNORED, explained, ignored_fields
 from fairlead.node.volumes.contents import VolumeProblem
 from fairlead.node.volumes.table import SUPPORTED, plugin_of
 from tests.node.makers import pod

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant
-from fairlead.node.pods.plan import (
+from fairlead.node.pods.deciding.plan import (
     Decision,
     Fail,
     Finish,
@@ -26,7 +26,7 @@ from fairlead.node.pods.plan import (
     longer,
     restarts_all,
 )
-from fairlead.node.pods.state import ContainerState, PodState
+from fairlead.node.pods.deciding.state import ContainerState, PodState
 from tests.node.makers import NOW, exit_, exited, pod, pod_state, running
 
 

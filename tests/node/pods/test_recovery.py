@@ -10,10 +10,10 @@ from fairlead.api.core.pod.containers.containerstatus import ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import PodStatus
 from fairlead.base.instant import Instant, render_time
-from fairlead.node.pods.plan import SetUp, Start, decide, finished
-from fairlead.node.pods.recovery import recover
-from fairlead.node.pods.state import PodState
-from fairlead.node.pods.status import render_status
+from fairlead.node.pods.deciding.plan import SetUp, Start, decide, finished
+from fairlead.node.pods.deciding.recovery import recover
+from fairlead.node.pods.deciding.state import PodState
+from fairlead.node.pods.deciding.status import render_status
 from tests.node.makers import NOW, pod
 
 BEGAN = render_time(Instant(NOW - 60))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.status import PodStatus
-from fairlead.node.pods.state import ContainerState, Exit, PodState, Waiting
-from fairlead.node.pods.status import qos_class, render_status
+from fairlead.node.pods.deciding.state import ContainerState, Exit, PodState, Waiting
+from fairlead.node.pods.deciding.status import qos_class, render_status
 from tests.node.makers import NOW, exited, pod, pod_state, running
 
 

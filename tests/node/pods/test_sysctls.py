@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.node.pods.sysctls import sysctls_of, unsafe_sysctl
+from fairlead.node.pods.sandbox.sysctls import sysctls_of, unsafe_sysctl
 from tests.node.makers import pod
 
 

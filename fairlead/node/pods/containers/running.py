@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fairlead.api.core.pod.containers.container import Container
 from fairlead.base.dataclass import dataclass
 from fairlead.base.numbers import natural
-from fairlead.node.pods.commands import run_command
+from fairlead.node.pods.containers.commands import run_command
 from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
 
 

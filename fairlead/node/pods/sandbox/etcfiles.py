@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.api.core.pod.kind import Pod
-from fairlead.node.pods.resolvconf import resolv_conf
+from fairlead.node.pods.sandbox.resolvconf import resolv_conf
 from fairlead.node.settings import NodeSettings
 
 _LONGEST = 63

@@ -20,9 +20,9 @@ from fairlead.api.core.pod.status import HostIP, PodCondition, PodIP, PodStatus
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, render_time
 from fairlead.machinery.values.quantity import parse_quantity
-from fairlead.node.pods.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
-from fairlead.node.pods.resize import lacking
-from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, own_containers, sidecar
+from fairlead.node.pods.deciding.plan import exit_reason, finished, initialized, is_init, pause_s, restarts
+from fairlead.node.pods.deciding.resize import lacking
+from fairlead.node.pods.deciding.state import ContainerState, Exit, PodState, ephemeral, own_containers, sidecar
 
 CONTAINER_ID = "fairlead://"
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")

@@ -10,9 +10,9 @@ from fairlead.api.core.pod.containers.container import Container
 from fairlead.api.core.pod.containers.containerstatus import ContainerStateTerminated, ContainerStatus
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.pods.plan import is_init, restarts
-from fairlead.node.pods.state import NEVER, ContainerState, Exit, PodState, all_containers
-from fairlead.node.pods.status import CONTAINER_ID
+from fairlead.node.pods.deciding.plan import is_init, restarts
+from fairlead.node.pods.deciding.state import NEVER, ContainerState, Exit, PodState, all_containers
+from fairlead.node.pods.deciding.status import CONTAINER_ID
 from fairlead.node.runtime.protocol.messages import Run, Sandbox
 
 _LOST = 137

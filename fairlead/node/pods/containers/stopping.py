@@ -7,8 +7,8 @@ import signal
 
 from fairlead.base.tasks import stop as stop_task
 from fairlead.node.draining.model import Traffic
-from fairlead.node.pods.acceptqueue import waiting_for
-from fairlead.node.pods.running import RunningContainer
+from fairlead.node.pods.containers.acceptqueue import waiting_for
+from fairlead.node.pods.containers.running import RunningContainer
 from fairlead.node.probes.prober import run_hook
 from fairlead.node.probes.result import SUCCESS, ProbeResult
 

@@ -13,8 +13,8 @@ from fairlead.net.errors import KernelError
 from fairlead.net.model import host_interface
 from fairlead.net.topology.run import PodAttacher
 from fairlead.node.nodestatus.ipam import Addresses
-from fairlead.node.pods.hostports import HostPorts
-from fairlead.node.pods.sysctls import sysctls_of
+from fairlead.node.pods.sandbox.hostports import HostPorts
+from fairlead.node.pods.sandbox.sysctls import sysctls_of
 from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.runtime.protocol.messages import MakeSandbox, Sandbox, SandboxRecord
 from fairlead.node.settings import NodeSettings

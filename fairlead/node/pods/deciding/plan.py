@@ -12,8 +12,8 @@ from fairlead.api.core.pod.containers.container import Container, ContainerResta
 from fairlead.api.core.pod.kind import Pod
 from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant, parse_time
-from fairlead.node.pods.resize import lacks, needs_restart
-from fairlead.node.pods.state import ContainerState, Exit, PodState, ephemeral, sidecar
+from fairlead.node.pods.deciding.resize import lacks, needs_restart
+from fairlead.node.pods.deciding.state import ContainerState, Exit, PodState, ephemeral, sidecar
 
 BACKOFF_FIRST_S = 10.0
 BACKOFF_LONGEST_S = 300.0

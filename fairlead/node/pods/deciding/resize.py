@@ -10,7 +10,7 @@ from fairlead.api.core.amounts import Amount, total, value
 from fairlead.api.core.pod.containers.container import Container, ResourceRequirements
 from fairlead.api.core.pod.kind import Pod
 from fairlead.api.core.pod.resize import RESIZABLE
-from fairlead.node.pods.state import ContainerState, PodState, own_containers, sidecar
+from fairlead.node.pods.deciding.state import ContainerState, PodState, own_containers, sidecar
 
 
 def grant(pod: Pod, pod_state: PodState, others: Iterable[Pod], allocatable: Mapping[str, str]) -> bool:

@@ -1,0 +1,1 @@
+"""Single containers: the specification for the zygote, handlers, and their ends."""

@@ -1,0 +1,1 @@
+"""Pure decisions about a Pod: its state, the next action, its status, and what these nodes ignore."""
