@@ -1,4 +1,4 @@
-"""Time of `fairlead why` in a cluster with 10,000 Services, as a user sees it: a process from start to end.
+"""Time and CPU of `fairlead why` in a cluster with 10,000 Services, as a user sees it: a process from start to end.
 
     python -m bench.explain [SERVICES] [ROUNDS]
 
@@ -9,11 +9,9 @@ nothing. `bench.lint` measures `fairlead lint`.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 
 import uvloop
 
@@ -21,6 +19,7 @@ from bench.api import handing_out
 from bench.api_lists import collection, service
 from bench.cluster import FAIRLEAD, Access, Cluster, free_port, fresh_cluster
 from bench.load import post, run
+from bench.processes import measure
 
 CONNECTIONS = 8
 WEB = {
@@ -42,23 +41,14 @@ def create(access: Access, count: int) -> None:
     uvloop.run(run(access.port, access.tls, requests, connections=CONNECTIONS))
 
 
-def _ms(command: Sequence[str], environment: Mapping[str, str], rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
-
-
 def _why(cluster: Cluster, *words: str) -> list[str]:
     return [*FAIRLEAD, "why", "--name", cluster.name, *words]
 
 
 def _measure(cluster: Cluster, title: str, rounds: int) -> None:
     for case, words in CASES:
-        took = _ms(_why(cluster, *words), cluster.environment, rounds)
-        print(f"{title:>8} Services, {case:18} {took:8.0f} ms", flush=True)
+        spent = measure(_why(cluster, *words), rounds, cluster.environment)
+        print(f"{title:>8} Services, {case:18} {spent}", flush=True)
 
 
 def _wait(cluster: Cluster) -> None:
@@ -85,7 +75,7 @@ def main() -> None:
         _measure(cluster, "2", rounds)
         create(access, services)
         _measure(cluster, str(services), rounds)
-    print(f"an empty Python process {_ms([sys.executable, '-c', ''], {}, rounds):33.0f} ms")
+    print(f"an empty Python process {measure([sys.executable, '-c', ''], rounds, {})!s:>39}")
 
 
 def _service(name: str, app: str) -> dict[str, object]:
