@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.cluster.support import Cluster, free_port, new_cluster
+from tests.cluster.support import RUNNERS, Cluster, free_port, new_cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kernel, pytest.mark.slow]
 
@@ -35,6 +35,30 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     assert done.stderr.count("\n") == 1, done.stderr
     assert "ends again and again" not in done.stderr
     return done.stderr
+
+
+@pytest.mark.parametrize("who", RUNNERS)
+def test_a_cluster_whose_record_is_lost_is_still_listed_inspected_and_stopped(who: str) -> None:
+    with new_cluster(who) as cluster:
+        cluster.up("--nodes", "2", "--api-port", str(free_port()))
+        before = cluster.status()
+        for text in (None, "{", "null"):
+            (cluster.state / "run.json").unlink(missing_ok=True)
+            if text is not None:
+                (cluster.state / "run.json").write_text(text)
+                (cluster.state / "run.json").chmod(0o644)
+            assert {**cluster.status(), "components": 0} == {**before, "components": 0}
+            found = {c["name"]: (c["pid"], c.get("node")) for c in cluster.status()["components"]}
+            assert found == {c["name"]: (c["pid"], c.get("node")) for c in before["components"]}
+            assert (
+                f'"name": "{cluster.name}",\n    "state": "running"'
+                in cluster.runner.run(cluster.runner.command("list", "-o", "json")).stdout
+            )
+        assert cluster.fairlead("shell", "node2", "--", "hostname").stdout == "node2\n"
+        again = cluster.fairlead("up", "--detach")
+        assert f"is already running (pid {before['pid']})" in again.stderr
+        assert cluster.fairlead("down").stdout == f'cluster "{cluster.name}" is down\n'
+        assert '"state": "stopped"' in cluster.runner.run(cluster.runner.command("list", "-o", "json")).stdout
 
 
 def test_an_unreadable_object_is_named_with_what_removes_it(stopped: Cluster) -> None:

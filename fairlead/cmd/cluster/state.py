@@ -12,6 +12,7 @@ import time
 
 from fairlead.base.codec import decode, encode
 from fairlead.base.dataclass import dataclass, field
+from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.lock import try_lock
 from fairlead.cmd.cluster.paths import Paths, overwrite, write_private
 from fairlead.cmd.errors import CommandError
@@ -73,13 +74,15 @@ def read_run(paths: Paths) -> Run | None:
     """Returns the last record; `Run.alive` tells if it is still true. Returns None if the cluster does not run.
 
     Another version of this program may have written the record: unknown fields are ignored and missing ones are empty.
-    If the file is damaged and no process holds the lock, the cluster does not run.
+    If the file is missing or damaged, the holder of the lock tells if the cluster runs.
     """
     try:
         return decode(Run, json.loads(paths.run_file.read_bytes()), unknown=True)
     except FileNotFoundError:
-        return None
+        return _rebuilt(paths)
     except (OSError, ValueError) as e:
+        if (run := _rebuilt(paths)) is not None:
+            return run
         try:
             lock = try_lock(paths)
         except FileNotFoundError:
@@ -89,6 +92,35 @@ def read_run(paths: Paths) -> Run | None:
             return None
         cure = f"the cluster runs; end the process that holds {paths.lock}: fuser -k -TERM {paths.lock}"
         raise CommandError(f"{paths.run_file} is damaged ({e}), but {cure}") from e
+
+
+def _rebuilt(paths: Paths) -> Run | None:
+    """Returns the record of a running cluster without its file: from its processes and its settings. The addresses of a
+    link to the host (`--host-routes`) are missing, and restarts are 0."""
+    from fairlead.cmd.cluster.processes import find_components, find_supervisor
+
+    pid = find_supervisor(paths)
+    config = settings.load(paths) if pid else None
+    if config is None:
+        return None
+    network = config.network()
+    nodes = [
+        NodeRecord(name, list(map(str, network.node_ips(i))), list(map(str, network.pod_cidrs_of(i))))
+        for i, name in enumerate(config.node_names, 1)
+    ]
+    known = {f"{role}-{name}": name for name in config.node_names for role in ("agent", "zygote")}
+    components = [
+        Component(name, one, start_time(one) or 0, node=known.get(name, "")) for name, one in find_components(pid)
+    ]
+    return Run(
+        pid,
+        start_time(pid) or 0,
+        api=f"https://127.0.0.1:{config.api_port}",
+        kubeconfig=str(paths.kubeconfig),
+        ready=True,  # unknown: the readiness of each node comes from the API
+        nodes=nodes,
+        components=sorted(components, key=lambda c: c.name),
+    )
 
 
 def start_time(pid: int) -> int | None:

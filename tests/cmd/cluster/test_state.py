@@ -11,6 +11,7 @@ import pytest
 from fairlead.cmd.cluster import state
 from fairlead.cmd.cluster.lock import try_lock
 from fairlead.cmd.cluster.paths import Paths
+from fairlead.cmd.cluster.processes import find_supervisor
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run
 from fairlead.cmd.errors import CommandError
 
@@ -60,6 +61,15 @@ def test_a_damaged_run_file_is_ignored_if_nothing_runs_and_else_explains_how_to_
     assert held is not None
     with pytest.raises(CommandError, match=r"is damaged .* fuser -k"):
         state.read_run(paths)
+    os.close(held)
+
+
+def test_a_command_that_holds_the_lock_is_not_taken_for_a_supervisor(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    held = try_lock(paths)
+    assert held is not None
+    assert state.read_run(paths) is None
+    assert find_supervisor(paths) == 0
     os.close(held)
 
 
