@@ -123,7 +123,8 @@ def _conf(place: Place, sender: str, namespace: str, domain: str, server: str) -
     if place.label.startswith("pod/"):
         try:
             return parse(
-                Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(), text("the Pod's /etc/resolv.conf")
+                Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(errors="replace"),
+                text("the Pod's /etc/resolv.conf"),
             )
         except OSError:  # another user's process
             return ResolvConf((server,), searches, 5, "dnsPolicy ClusterFirst")

@@ -180,7 +180,7 @@ def _own_servers(place: Place, dns_ip: str) -> tuple[str, ...]:
     if not place.label.startswith("pod/"):
         return ()
     try:
-        conf = parse(Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text())
+        conf = parse(Path(f"/proc/{place.pid}/root/etc/resolv.conf").read_text(errors="replace"))
     except OSError:  # another user's process
         return ()
     return () if dns_ip in conf.servers else conf.servers

@@ -84,9 +84,9 @@ def _volumes(paths: Paths) -> str:
         return ""
     if not volumes:
         return ""
-    size = sum(
-        os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(paths.volumes) for name in names
-    )
+    from fairlead.cmd.wiring.snapshots.volumes import size_of  # few clusters have volumes
+
+    size = size_of(paths.volumes)
     return f"{len(volumes)} volume{'s' if len(volumes) > 1 else ''} with {size / 1e6:.1f} MB of data"
 
 

@@ -64,7 +64,7 @@ def _addresses(pid: int) -> set[str]:
 
 def _read(pid: int, name: str) -> str:
     try:
-        return (_PROC / str(pid) / name).read_text()
+        return (_PROC / str(pid) / name).read_text(errors="replace")
     except OSError:  # the process has ended, or a family is switched off
         return ""
 

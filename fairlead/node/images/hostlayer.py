@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fairlead.base.dataclass import dataclass, field
+from fairlead.base.listing import unless_removed
 from fairlead.node.images.accounts import group_file, passwd_file, shadow_file
 
 APPLETS = "/usr/lib/fairlead/busybox"
@@ -111,9 +112,10 @@ def _plan(*, single_id: bool) -> _Plan:
         for top, depth in _DEPTH.items():
             _add_folders(plan, top, depth)
         for entry in _entries("/etc"):
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode) and status.st_mode & 0o004 and status.st_size <= _LARGEST:
-                plan.copies[entry.path] = stat.S_IMODE(status.st_mode)
+            with unless_removed(entry.path):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and status.st_mode & 0o004 and status.st_size <= _LARGEST:
+                    plan.copies[entry.path] = stat.S_IMODE(status.st_mode)
     else:
         plan.folders |= {f"/{top}": 0o755 for top in _TOP if os.path.isdir(f"/{top}") and not os.path.islink(f"/{top}")}
     passwd, group = _text("/etc/passwd"), _text("/etc/group")
@@ -190,8 +192,9 @@ def _write(plan: _Plan, layer: str) -> None:
         os.setxattr(layer + path, _OPAQUE, b"y")
     for path, mode in plan.copies.items():
         if path not in plan.texts:
-            shutil.copyfile(path, layer + path)
-            os.chmod(layer + path, mode)
+            with unless_removed(path):
+                shutil.copyfile(path, layer + path)
+                os.chmod(layer + path, mode)
     for path, (text, mode) in plan.texts.items():
         with open(layer + path, "x", encoding="utf-8") as file:
             file.write(text)

@@ -52,7 +52,8 @@ class PodLogs:
         for name in os.listdir(self.folder(container)):
             number = natural(name.partition(".")[0])
             if number is not None and number < attempt - 1:
-                os.unlink(f"{self.folder(container)}/{name}")
+                with contextlib.suppress(FileNotFoundError):  # a collector of logs may have removed the file
+                    os.unlink(f"{self.folder(container)}/{name}")
                 self._unlink(f"{self._inside}/{container}/{name}")
         link = f"{self._prefix}{container}-{run}"[:_LONGEST_NAME] + ".log"
         target = f"{self._inside}/{container}/{attempt}.log"

@@ -120,10 +120,13 @@ class Folders:
 
     def delete(self, name: str) -> bool:
         """Deletes a snapshot; returns False if it does not exist. Raises OSError, SnapshotError."""
-        root = self.of(name).root
-        if not root.exists():
+        root, away = self.of(name).root, self.root / f"..{name}"
+        shutil.rmtree(away, ignore_errors=True)
+        try:
+            os.rename(root, away)  # at once, so that readers never find a part of the snapshot
+        except FileNotFoundError:
             return False
-        shutil.rmtree(root)
+        shutil.rmtree(away)
         return True
 
     def all(self) -> list[Snapshot]:
@@ -132,4 +135,13 @@ class Folders:
             names = sorted(os.listdir(self.root))
         except FileNotFoundError:
             return []
-        return [Folder(self.root / name).describe() for name in names if not name.startswith(".")]
+        return [found for name in names if not name.startswith(".") and (found := self._existing(name)) is not None]
+
+    def _existing(self, name: str) -> Snapshot | None:
+        """Returns the description, or None if another process has deleted the snapshot."""
+        try:
+            return Folder(self.root / name).describe()
+        except NoSuchSnapshot:
+            if (self.root / name).exists():
+                raise
+            return None

@@ -82,5 +82,12 @@ def empty(root: Path, folder: str) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Returns the sum of the files' sizes in bytes."""
-    return sum(os.lstat(os.path.join(path, name)).st_size for path, _, names in os.walk(folder) for name in names)
+    """Returns the sum of the files' sizes in bytes; a file that disappears meanwhile does not count."""
+    return sum(_file_size(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names)
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0

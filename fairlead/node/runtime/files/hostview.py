@@ -23,6 +23,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from fairlead.base.listing import unless_removed
 from fairlead.net import fsfd, linux
 from fairlead.net.fsfd import ATTR_READ_ONLY
 from fairlead.node.runtime.files.imageroot import is_opaque, mount_overlay
@@ -76,13 +77,15 @@ class HostView:
         for entry in sorted(os.scandir("/"), key=lambda e: e.name):
             if entry.is_symlink() and entry.name in _LEFT_OUT:
                 elsewhere.append(os.path.realpath(entry.path))  # such as /home, which may lie in /var
-            elif entry.is_symlink():
-                os.symlink(os.readlink(entry.path), f"{self._bundle}/{entry.name}")
-            elif self._is_shown(entry):
-                os.mkdir(f"{self._bundle}/{entry.name}")
-                if not self._stays_empty(entry.path):
-                    self._show(entry.path)
-                    shown.append(entry.path)
+                continue
+            with unless_removed(entry.path):
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), f"{self._bundle}/{entry.name}")
+                elif self._is_shown(entry):
+                    os.mkdir(f"{self._bundle}/{entry.name}")
+                    if not self._stays_empty(entry.path):
+                        self._show(entry.path)
+                        shown.append(entry.path)
         self._show_own_top()
         return elsewhere + ([] if self._overlays else self._private(shown))
 
@@ -180,16 +183,19 @@ class HostView:
         self.writable.append(path)
         own = self._own_entries(path)
         for entry in os.scandir(path) if mode & 0o005 == 0o005 else ():
-            if entry.name in own:
-                continue
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), self._bundle + entry.path)
-            elif entry.is_dir():
-                os.mkdir(self._bundle + entry.path, 0o755)
-                self._show(entry.path)
-            elif entry.stat().st_mode & 0o004 and entry.is_file():
-                _touch(self._bundle + entry.path)
-                _bind(entry.path, self._bundle + entry.path)
+            if entry.name not in own:
+                with unless_removed(entry.path):
+                    self._show_entry(entry)
+
+    def _show_entry(self, entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), self._bundle + entry.path)
+        elif entry.is_dir():
+            os.mkdir(self._bundle + entry.path, 0o755)
+            self._show(entry.path)
+        elif entry.stat().st_mode & 0o004 and entry.is_file():
+            _touch(self._bundle + entry.path)
+            _bind(entry.path, self._bundle + entry.path)
 
     def _own_entries(self, path: str) -> set[str]:
         """Copies the files and links that the layers above the host's have in a split directory; returns their names,
@@ -221,7 +227,8 @@ class HostView:
             below: list[str] = []
             for folder in folders:
                 for path in _entries(folder):
-                    (private if self._is_private(path) else below).append(path)
+                    with unless_removed(path):
+                        (private if self._is_private(path) else below).append(path)
             folders = [path for path in below if not path.startswith("/etc/")]
         return private
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -53,6 +54,31 @@ def test_a_deleted_snapshot_is_gone(tmp_path: Path) -> None:
     assert not folders.delete("one")
     with pytest.raises(NoSuchSnapshot, match='there is no snapshot "one"'):
         folders.of("one").describe()
+
+
+def test_a_snapshot_that_disappears_during_the_listing_is_left_out(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "snapshots")
+    save(folders, "one")
+    (tmp_path / "snapshots/two").symlink_to(tmp_path / "missing")  # listed, but not there when it is read
+    assert [one.name for one in folders.all()] == ["one"]
+
+
+def test_snapshots_can_be_listed_and_measured_while_others_are_deleted(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "snapshots")
+    save(folders, "kept")
+
+    def change() -> None:
+        for _ in range(100):
+            save(folders, "gone")
+            folders.delete("gone")
+
+    with ThreadPoolExecutor(1) as pool:
+        changes = pool.submit(change)
+        while not changes.done():
+            assert {one.name for one in folders.all()} <= {"kept", "gone"}
+            assert volumes.size_of(tmp_path) > 0
+        changes.result()
+    assert sorted(path.name for path in folders.root.iterdir()) == ["kept"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "A", "a_b", "-a", "a" * 64])
