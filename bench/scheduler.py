@@ -42,6 +42,7 @@ from fairlead.cmd.cluster.config import ClusterConfig
 from fairlead.cmd.wiring import pki, tls
 from fairlead.runtime.informer import Informer
 from fairlead.runtime.typed import ApiClient
+from fairlead.scheduler.metrics import SchedulerMetrics
 from fairlead.store.sqlite import SqliteStore
 
 PROGRAM = "FAIRLEAD_TEST_KUBE_SCHEDULER"
@@ -127,7 +128,9 @@ async def ours(pods: int, nodes: int) -> float:
             await fill(client, pods, nodes)
             own = ApiClient(server.transport(component("system:kube-scheduler")))
             begin = time.monotonic()
-            work = fairlead.scheduler.loop.run(own, clock=RealClock(), rng=random.Random(1))
+            work = fairlead.scheduler.loop.run(
+                own, clock=RealClock(), rng=random.Random(1), metrics=SchedulerMetrics(RealClock())
+            )
             running = asyncio.ensure_future(work)
             await all_placed(client, pods)
             seconds = time.monotonic() - begin

@@ -17,6 +17,7 @@ _COLLECTIONS = {"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOL
 
 _CONNECTING = frozenset({"attach", "exec", "portforward", "proxy"})
 
+MetricsSource = Callable[[], Iterable[Family]]
 RequestKey = tuple[str, str, str, str, str, str, bool, bool]
 """Method, verb, group, version, resource and subresource of a request, and if it has a namespace and a name."""
 
@@ -49,7 +50,7 @@ class Metrics:
         """The requests that are being answered: those that only read, and those that write."""
         self.authentications: dict[str, int] = {}
         """Attempts by their result: `success`, `failure` or `error`."""
-        self.sources: list[Callable[[], Iterable[Family]]] = []
+        self.sources: list[MetricsSource] = []
         """Called by each `render`, for what other parts count."""
 
     def observe(self, info: RequestInfo | None, method: str, code: int, seconds: float) -> None:

@@ -172,6 +172,7 @@ class Serving:
             log=base.log,
         )
         metrics.sources.append(lambda: part_families(resources, self.aggregation, self.core))
+        metrics.sources += settings.extensions.metrics
         if settings.audit is not None:
             self.core.auditor = _auditor(settings.audit, base)
 

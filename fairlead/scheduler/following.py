@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairlead.api.core.namespace.kind import NAMESPACE, Namespace
@@ -14,6 +14,7 @@ from fairlead.runtime.informer import InformerSet
 from fairlead.scheduler.cache.podinfo import PodInfo, pod_info
 from fairlead.scheduler.cache.snapshot import Snapshot
 from fairlead.scheduler.framework import Change, Plugin
+from fairlead.scheduler.metrics import SchedulerMetrics
 from fairlead.scheduler.names import NAME
 from fairlead.scheduler.queue import SchedulingQueue
 
@@ -26,12 +27,14 @@ _EXPIRE_S = 30.0
 class Follower:
     """The snapshot and the queue, as of the last change."""
 
-    def __init__(self, informers: InformerSet, plugins: Sequence[Plugin]) -> None:
+    def __init__(self, informers: InformerSet, plugins: Sequence[Plugin], metrics: SchedulerMetrics) -> None:
         self.snapshot = Snapshot()
         self.queue = SchedulingQueue({plugin.name: plugin.helps for plugin in plugins})
         self.pods = informers.of(POD)
         self._informers = informers
         self._plugins = plugins
+        self.metrics = metrics
+        metrics.pending = self.pending
         self._watched: dict[str, bool] = {}
         """Further kinds, by resource name, with whether their objects are cached."""
         self._infos: dict[str, PodInfo] = {}
@@ -88,8 +91,19 @@ class Follower:
         pod = self.pods.get(key)
         self.queue.drop(key)
         if pod is not None and is_ours(pod):
-            self.queue.put(key, pod)
+            self.queue.put(key, pod, asyncio.get_running_loop().time())
             self._ready.set()
+
+    def pending(self) -> Mapping[str, int]:
+        """Returns the number of pods in each of the metric's queues. A pod that is being tried counts as active."""
+        counts = self.queue.counts()
+        gated = (1 for p in self.pods.items.values() if p.spec.schedulingGates and not p.spec.nodeName and is_ours(p))
+        return {
+            "active": counts["active"] + counts["busy"],
+            "backoff": counts["backoff"],
+            "unschedulable": counts["parked"],
+            "gated": sum(gated),
+        }
 
     def park(self, key: str, plugins: frozenset[str]) -> None:
         self.queue.park(key, plugins, asyncio.get_running_loop().time())
@@ -178,7 +192,7 @@ class Follower:
         if new.spec.schedulingGates:
             self.queue.drop(key)
             return
-        self.queue.put(key, new)
+        self.queue.put(key, new, asyncio.get_running_loop().time())
         if new.status.nominatedNodeName:
             self.snapshot.nominate(self.info_of(key, new), new.status.nominatedNodeName)
         else:

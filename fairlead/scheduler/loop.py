@@ -24,6 +24,7 @@ from fairlead.runtime.informer import InformerSet
 from fairlead.scheduler.cache.podinfo import PodInfo
 from fairlead.scheduler.following import Follower
 from fairlead.scheduler.framework import Reservation
+from fairlead.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE, SchedulerMetrics
 from fairlead.scheduler.names import NAME
 from fairlead.scheduler.plan import Chosen, Unschedulable, choose
 from fairlead.scheduler.plugins import PLUGINS
@@ -37,11 +38,13 @@ _RESERVE_S = 600.0
 """Seconds after which a pod whose volumes are not bound is scheduled anew (upstream's `bindTimeoutSeconds`)."""
 
 
-async def run(client: Client, *, clock: Clock, rng: random.Random, log: Log = SILENT) -> None:
-    """Runs until cancelled, through outages of the API server."""
+async def run(
+    client: Client, *, clock: Clock, rng: random.Random, metrics: SchedulerMetrics, log: Log = SILENT
+) -> None:
+    """Runs until cancelled, through outages of the API server. Counts in `metrics`."""
     recorder = Recorder(client, component=NAME, clock=clock, log=log)
     informers = InformerSet(client, log=log)
-    follower = Follower(informers, PLUGINS)
+    follower = Follower(informers, PLUGINS, metrics)
     async with Nursery() as nursery:
         writer = PodWriter(client, follower.pods, clock)
         unplaced = Unplaced(follower, writer, recorder=recorder, rng=rng)
@@ -70,6 +73,7 @@ class Scheduler:
         self._unplaced = unplaced
         self._nursery = nursery
         self._rng = rng
+        self._metrics = follower.metrics
         self._log = log
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._start = 0
@@ -95,11 +99,13 @@ class Scheduler:
         self._follower.requeue(key)
 
     def _decide(self, key: str, pod: Pod) -> None:
+        begin = self._metrics.begin()
         info = self._follower.info_of(key, pod)
         snapshot = self._follower.snapshot
         signature = signature_of(pod)
         message = self._unplaced.repeat(info, signature)
         if message is not None:
+            self._metrics.attempted(UNSCHEDULABLE, begin)
             self._nursery.spawn(self._guarded(key, self._unplaced.explain(info, message)))
             return
         try:
@@ -107,14 +113,16 @@ class Scheduler:
             if isinstance(result, Unschedulable):
                 self._nursery.spawn(self._guarded(key, self._unplaced.handle(info, result, signature)))
                 self._follower.park(key, result.plugins)
+                self._metrics.attempted(UNSCHEDULABLE, begin)
                 return
             self._start = (self._start + result.examined) % len(snapshot.nodes)
             reservations = self._assume(info, result)
         except Exception as error:  # noqa: BLE001 -- a guard: one bad pod must not stop the others
             self._log.error("scheduling failed", key=key, error=repr(error))
             self._follower.retry(key)
+            self._metrics.attempted(ERROR, begin)
             return
-        self._nursery.spawn(self._bind(info, result.node, reservations))
+        self._nursery.spawn(self._bind(info, result.node, reservations, begin))
 
     def _assume(self, info: PodInfo, result: Chosen) -> Sequence[Reservation]:
         node = self._follower.snapshot.nodes[result.node]
@@ -131,8 +139,9 @@ class Scheduler:
                 self._log.debug("status not written", key=key, error=repr(error))
                 self._follower.wake(key)
 
-    async def _bind(self, info: PodInfo, node: str, reservations: Sequence[Reservation]) -> None:
+    async def _bind(self, info: PodInfo, node: str, reservations: Sequence[Reservation], begin: float) -> None:
         pod = info.pod
+        record = self._follower.queue.record_of(info.key)
         try:
             async with asyncio.timeout(_RESERVE_S):  # may take long, so without a slot
                 for reservation in reservations:
@@ -145,7 +154,12 @@ class Scheduler:
             if isinstance(error, StatusError) and error.code not in (404, 409):
                 self._log.warn("binding refused", key=info.key, error=error)
             self._follower.unassume(info.key, placed_on(pod, node))
+            self._metrics.attempted(ERROR, begin)
             return
+        self._metrics.attempted(SCHEDULED, begin)
+        if record is not None:
+            failures, since = record
+            self._metrics.placed(failures + 1, asyncio.get_running_loop().time() - since)
         self._unplaced.placed(info, node)
 
 

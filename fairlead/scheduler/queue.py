@@ -10,6 +10,7 @@ No clock and no I/O: the caller gives the time.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -34,6 +35,8 @@ class _Waiting:
     key: str
     pod: Pod
     number: int
+    since: float
+    """The time at which the pod entered the queue."""
     attempts: int = 0
     tried_at: float = float("-inf")
     plugins: frozenset[str] = frozenset()
@@ -72,15 +75,24 @@ class SchedulingQueue:
     def __contains__(self, key: object) -> bool:
         return key in self._waiting
 
-    def put(self, key: str, pod: Pod) -> None:
+    def put(self, key: str, pod: Pod, now: float) -> None:
         """Adds a pod, or notes its present state. A pod that is parked stays parked: see `wake`."""
         waiting = self._waiting.get(key)
         if waiting is not None and waiting.pod.metadata.uid == pod.metadata.uid:
             waiting.pod = pod
             return
         self._count += 1
-        self._waiting[key] = one = _Waiting(key, pod, self._count)
+        self._waiting[key] = one = _Waiting(key, pod, self._count, now)
         heapq.heappush(self._active, (one.rank, key))
+
+    def record_of(self, key: str) -> tuple[int, float] | None:
+        """Returns the number of failed tries of a pod and the time at which it came; None for an unknown pod."""
+        waiting = self._waiting.get(key)
+        return (waiting.attempts, waiting.since) if waiting is not None else None
+
+    def counts(self) -> Counter[str]:
+        """Returns the number of pods by state."""
+        return Counter(waiting.state for waiting in self._waiting.values())
 
     def drop(self, key: str) -> None:
         """Removes a pod that is placed or gone. Entries in the heaps stay until they are popped."""

@@ -77,6 +77,7 @@ class Unplaced:
 
         budgets = await self._budgets(info, result)
         outcome = preempt(info, self._snapshot, result, budgets, start=self._rng.randrange(1 << 16))
+        self._follower.metrics.preempted(len(outcome.victims) if isinstance(outcome, Preemption) else 0)
         if isinstance(outcome, Preemption):
             await self._make_room(info, result.message, outcome)
             return

@@ -37,6 +37,7 @@ from fairlead.runtime.informer import Informer
 from fairlead.runtime.loop import Controller
 from fairlead.runtime.typed import ApiClient
 from fairlead.scheduler import loop as scheduler
+from fairlead.scheduler.metrics import SchedulerMetrics
 from fairlead.store.memory import MemoryStore
 from tests.apiserver.tokenkeys import KEYS
 from tests.controllers.factories import NOW, node
@@ -75,6 +76,7 @@ class World:
         self.silent: set[str] = set()
         self.problems: list[str] = []
         self.nursery = nursery
+        self.scheduling = SchedulerMetrics(clock)
         self._ips = iter(range(2, 60000))
         self.pods_seen = Informer(client, POD)
 
@@ -96,7 +98,13 @@ class World:
             )
         )
         self.nursery.spawn(
-            scheduler.run(self._client_as(component("system:kube-scheduler")), clock=self.clock, rng=rng, log=log)
+            scheduler.run(
+                self._client_as(component("system:kube-scheduler")),
+                clock=self.clock,
+                rng=rng,
+                metrics=self.scheduling,
+                log=log,
+            )
         )
         self.pods_seen.add_handler(self._kubelet)
         self.nursery.spawn(self.pods_seen.run())

@@ -116,6 +116,7 @@ def test_a_node_shows_its_pods_and_metrics_as_kubelets_do(kubectl: Kubectl) -> N
         answer = json.loads(kubectl("get", "--raw", "/api/v1/nodes/node1:10250/proxy/pods"))
         metrics = kubectl("get", "--raw", f"{NODE}/metrics")
         probes = kubectl("get", "--raw", f"{NODE}/metrics/probes")
+        of_control_plane = kubectl("get", "--raw", "/metrics")
     finally:
         kubectl("delete", "-f", "listed.yaml", "--now")
     assert (answer["kind"], answer["apiVersion"]) == ("PodList", "v1")
@@ -123,6 +124,7 @@ def test_a_node_shows_its_pods_and_metrics_as_kubelets_do(kubectl: Kubectl) -> N
     assert listed["metadata"]["uid"] == pod["metadata"]["uid"]
     assert all(one["spec"]["nodeName"] == "node1" for one in answer["items"])
     assert 'kubelet_node_name{node="node1"} 1' in metrics
+    assert 'scheduler_pending_pods{queue="gated"} 0' in of_control_plane
     assert 'kubelet_running_containers{container_state="running"}' in metrics
     line = next(line for line in probes.splitlines() if 'pod="listed"' in line)
     assert 'probe_type="Readiness",result="successful"' in line

@@ -20,6 +20,7 @@ from fairlead.api.policy.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from fairlead.api.policy.poddisruptionbudget.kind import PodDisruptionBudget, PodDisruptionBudgetSpec
 from fairlead.api.scheduling.priorityclass.kind import PRIORITY_CLASS, PriorityClass
 from fairlead.machinery.values.status import StatusError
+from fairlead.scheduler.metrics import QUEUES
 from tests.controllers.world import World, in_served_world, in_world
 from tests.scheduler.worlds import asking, wanting
 
@@ -230,3 +231,32 @@ def test_equal_pods_that_fit_nowhere_are_all_told_and_all_placed_later() -> None
         assert {await place(world, f"p{number}") for number in range(5)} == {"node1"}
 
     in_world(story, nodes=1)
+
+
+def test_attempts_waiting_pods_and_evictions_are_counted() -> None:
+    async def story(world: World) -> None:
+        for number in (1, 2, 3):
+            await create(world, asking(f"low{number}", priority=1, cpu="1500m"))
+        await create(world, wanting("gated"), schedulingGates=[PodSchedulingGate(name="later")])
+        await asyncio.sleep(2)
+        await create(world, asking("high", priority=1000, cpu="1"))
+        await asyncio.sleep(3)
+        await create(world, asking("huge", cpu="100"))
+        await asyncio.sleep(3)
+        found = {}
+        for family in world.scheduling.families():
+            for s in family.samples:
+                name = family.name.removeprefix("scheduler_") + s.suffix
+                found[name, *(value for label, value in s.labels if label != "profile")] = s.value
+        pending = {queue: found["pending_pods", queue] for queue in QUEUES}
+        assert found["schedule_attempts_total", "scheduled"] == 4
+        assert found["schedule_attempts_total", "unschedulable"] >= 2
+        assert found["scheduling_attempt_duration_seconds_count", "scheduled"] == 4
+        assert found["pod_scheduling_sli_duration_seconds_count", "1"] == 3
+        assert found["pod_scheduling_sli_duration_seconds_count", "2"] == 1
+        assert (found["pod_scheduling_attempts_count",], found["pod_scheduling_attempts_sum",]) == (4, 5)
+        assert pending == {"active": 0, "backoff": 0, "unschedulable": 1, "gated": 1}
+        assert found["preemption_attempts_total",] >= 2
+        assert (found["preemption_victims_count",], found["preemption_victims_sum",]) == (1, 1)
+
+    in_world(story)

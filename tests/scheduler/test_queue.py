@@ -12,7 +12,7 @@ CHANGE = Change(POD, wanting("gone"), None)
 def queue(*names: str) -> SchedulingQueue:
     made = SchedulingQueue({"Fit": lambda pod, change: change.new is None, "Other": lambda pod, change: False})
     for name in names:
-        made.put(name, wanting(name))
+        made.put(name, wanting(name), 0)
     return made
 
 
@@ -25,8 +25,8 @@ def popped(q: SchedulingQueue, now: float) -> list[str]:
 
 def test_pods_come_by_priority_and_then_in_the_order_of_their_arrival() -> None:
     q = queue("a", "b")
-    q.put("high", asking("high", priority=5))
-    q.put("c", wanting("c"))
+    q.put("high", asking("high", priority=5), 0)
+    q.put("c", wanting("c"), 0)
     assert popped(q, 0) == ["high", "a", "b", "c"]
 
 
@@ -47,7 +47,7 @@ def test_the_wait_grows_while_other_pods_are_to_be_tried() -> None:
         popped(q, 0)
         q.park("a", FIT, 0)
         q.wake([CHANGE])
-        q.put("other", wanting("other"))
+        q.put("other", wanting("other"), 0)
         entry = q.pop(wait - 0.1)
         assert entry is not None
         assert entry[0] == "other", wait
@@ -84,10 +84,10 @@ def test_a_dropped_pod_and_one_of_the_same_name_are_told_apart() -> None:
     q.wake([CHANGE])
     q.drop("a")
     assert popped(q, 60) == []
-    q.put("a", wanting("a"))
+    q.put("a", wanting("a"), 0)
     other = wanting("a")
     other.metadata.uid = "other"
-    q.put("a", other)
+    q.put("a", other, 0)
     (entry,) = [q.pop(60)]
     assert entry == ("a", other)
     assert popped(q, 60) == []
@@ -105,3 +105,14 @@ def test_pods_of_one_controller_have_one_signature_and_others_have_their_own() -
         wanting("b", labels={"app": "other"}),
     ):
         assert signature(other) != signature(wanting("a"))
+
+
+def test_the_queue_says_when_a_pod_came_and_how_often_it_was_tried() -> None:
+    q = queue()
+    q.put("a", wanting("a"), 7)
+    assert q.record_of("a") == (0, 7)
+    popped(q, 8)
+    q.park("a", FIT, 8)
+    q.put("a", wanting("a"), 9)
+    assert (q.record_of("a"), q.record_of("b")) == ((1, 7), None)
+    assert q.counts() == {"parked": 1}

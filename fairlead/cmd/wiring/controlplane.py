@@ -29,6 +29,7 @@ from fairlead.cmd.wiring.settled import trim_when_settled
 from fairlead.net.model import API_PORT_INSIDE
 
 if TYPE_CHECKING:
+    from fairlead.apiserver.metrics import MetricsSource
     from fairlead.apiserver.model import HealthCheck, PathHandler
     from fairlead.apiserver.server import ApiServer
     from fairlead.apiserver.settings import ApiSettings
@@ -114,6 +115,7 @@ def _settings(
     paths: Paths,
     components: Mapping[str, HealthCheck],
     handlers: Mapping[str, PathHandler],
+    metrics: tuple[MetricsSource, ...],
 ) -> ApiSettings:
     from fairlead.apiserver.extensions import Extensions
     from fairlead.apiserver.settings import ApiSettings, AuditSettings, FrontProxy
@@ -136,7 +138,7 @@ def _settings(
         ca_pem=(paths.pki / "ca.crt").read_text(encoding="ascii"),
         kubelet_tls=tls.client(paths.pki, "kubelet-client"),
         authorization_mode=config.authorization_mode,
-        extensions=Extensions(components=components, paths=handlers, pages=pages),
+        extensions=Extensions(components=components, paths=handlers, metrics=metrics, pages=pages),
         front_proxy=FrontProxy(
             f"{front}.crt", f"{front}.key", (paths.pki / "front-proxy-ca.crt").read_text(encoding="ascii")
         ),
@@ -152,6 +154,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.base.tasks import run_all
     from fairlead.runtime.health import RunningWork
     from fairlead.runtime.typed import ApiClient
+    from fairlead.scheduler.metrics import SchedulerMetrics
 
     trim_when_settled()
     config, paths = wiring.config, wiring.paths
@@ -160,7 +163,9 @@ async def _run(wiring: Wiring) -> None:
     scheme = built_in()
     managing, scheduling = RunningWork(), RunningWork()
     components = {"controller-manager": managing.check, "scheduler": scheduling.check}
-    settings = _settings(config, paths, components, {"fairlead": lambda request: maintain(request)})
+    placing = SchedulerMetrics(clock)
+    counted = (placing.families,)
+    settings = _settings(config, paths, components, {"fairlead": lambda request: maintain(request)}, counted)
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
     server = ApiServer(store, scheme=scheme, settings=settings, clock=clock, rng=rng, ids=ids, log=log)
@@ -174,7 +179,7 @@ async def _run(wiring: Wiring) -> None:
         addons = ApiClient(server.transport(component("system:fairlead:addons")))
         controllers = _controllers(wiring, server, scheme, settings.ca_pem, clock=clock, rng=rng, log=log)
         own = ApiClient(server.transport(component("system:kube-scheduler")))
-        scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, log=log.named("scheduler"))
+        scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, metrics=placing, log=log.named("scheduler"))
         await run_all(
             managing.run(controllers),
             scheduling.run(scheduler),
