@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 WARM = (
     "encodings.ascii",
     "encodings.idna",
-    "importlib.readers",
     "uvloop",
     "fairlead.dns.program.resolvconf",
     "fairlead.loadbalancer.announcer.loop",
@@ -55,7 +54,7 @@ WARM = (
     "fairlead.runtime.http",
     "fairlead.runtime.typed",
 )
-"""Modules that the template imports before it forks this process. Python would import the first three at first use."""
+"""Modules that the template imports before it forks this process. Python would import the first two at first use."""
 
 
 def main(config: ClusterConfig, paths: Paths, *, index: int, zygote: socket.socket) -> None:

@@ -48,6 +48,9 @@ class RelaySockets:
 
 
 def main(config: ClusterConfig, paths: Paths, sockets: RelaySockets) -> None:
+    from fairlead.runtime.http import shrink_tls_buffers
+
+    shrink_tls_buffers()
     asyncio.run(_run(config, paths, sockets))
 
 

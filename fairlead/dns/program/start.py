@@ -38,8 +38,9 @@ async def _run(env: dict[str, str]) -> None:
     from fairlead.dns.forwarding.lines import DirectDialer
     from fairlead.dns.program.process import Settings, run
     from fairlead.dns.serving.sockets import listening
-    from fairlead.runtime.http import HttpTransport
+    from fairlead.runtime.http import HttpTransport, shrink_tls_buffers
 
+    shrink_tls_buffers()
     clock = RealClock()
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from glob import glob
-from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import h11
@@ -25,6 +25,8 @@ from fairlead.node.images.hostlayer import APPLETS
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ASK_S = 5.0
+_HERE = Path(__file__).parent
+"""`importlib.resources` would import `zipfile` in each cluster (0.4 MB)."""
 
 
 class NoImage(Exception):
@@ -79,7 +81,7 @@ Offer = Literal["", "program", "substitute"]
 @cache
 def built_in() -> tuple[Entry, ...]:
     """Returns the catalogue that comes with Fairlead; read at the first use, because it takes milliseconds."""
-    return parse_catalogue(resources.files("fairlead.node.images").joinpath("catalogue.toml").read_text())
+    return parse_catalogue((_HERE / "catalogue.toml").read_text(encoding="utf-8"))
 
 
 class HostImages:
@@ -244,8 +246,7 @@ async def _host_program(entry: Entry, program: str) -> Image:
 
 
 def _scripts(names: Mapping[str, str]) -> dict[str, str]:
-    folder = resources.files("fairlead.node.images").joinpath("scripts")
-    return {path: folder.joinpath(name).read_text(encoding="utf-8") for path, name in names.items()}
+    return {path: (_HERE / "scripts" / name).read_text(encoding="utf-8") for path, name in names.items()}
 
 
 def _ask_version(program: str, args: Sequence[str]) -> str:

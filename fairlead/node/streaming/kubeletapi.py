@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, cast
@@ -22,21 +21,16 @@ from fairlead.base.numbers import integer
 from fairlead.machinery.values.query import flag
 from fairlead.node.draining.model import Traffic
 from fairlead.node.draining.run import ANSWER_S, PATH
-from fairlead.node.runtime.agent.zygoteclient import ZygoteClient, ZygoteError
+from fairlead.node.runtime.agent.zygoteclient import ZygoteClient
 from fairlead.node.runtime.logs.logread import LogQuery, read_log
 from fairlead.node.settings import NodeSettings
-from fairlead.node.streaming.attachsession import AttachRequest, AttachSession
-from fairlead.node.streaming.connect import PortTarget, serve_command, serve_ports
-from fairlead.node.streaming.dial import dial
-from fairlead.node.streaming.execsession import ExecRequest, ExecSession
 from fairlead.node.streaming.nodeinfo import NodeInfo
 from fairlead.node.streaming.nodelogs import Folder, LogPath, NodeLogs, render_folder
-from fairlead.node.streaming.peers import Peer
-from fairlead.node.streaming.remotecommand import StreamOptions
 from fairlead.node.streaming.target import NodePods, StreamedPod
 from fairlead.runtime import serving
 
 if TYPE_CHECKING:
+    from fairlead.node.streaming.sessions import Sessions
     from fairlead.node.usage.traffic import TrafficMeter
 
 _STOP_S = 1.0
@@ -187,71 +181,22 @@ class KubeletApi:
         )
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
-        worker, container = self._worker(request), request.match_info["container"]
-        container_id = worker.container_id(container)
-        if not container_id:
-            raise web.HTTPBadRequest(text=f'container not found ("{container}")')
-        asked = ExecRequest(container_id, request.query.getall("command", []), _streams(request))
-
-        async def serve(peer: Peer) -> None:
-            await ExecSession(peer, self._zygote).serve(asked)
-
-        return await serve_command(request, asked.options, serve, idle_s=self._settings.streaming_idle_s)
+        return await self._sessions().execute(request, self._worker(request))
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
-        worker, where = self._worker(request), request.match_info
-        asked = AttachRequest(worker.container_id(where["container"]), _streams(request))
-        try:
-            attachment = await self._zygote.attach(asked.container_id, stdin=asked.options.stdin)
-        except ZygoteError as error:
-            text = f"container {where['container']} not found in pod {where['pod']}_{where['namespace']}"
-            raise web.HTTPBadRequest(text=text) from error
-        session = AttachSession(self._zygote, attachment)
-        try:
-            return await serve_command(
-                request,
-                asked.options,
-                lambda peer: session.serve(peer, asked),
-                idle_s=self._settings.streaming_idle_s,
-            )
-        finally:
-            session.close()
+        return await self._sessions().attach(request, self._worker(request))
 
     async def _try(self, request: web.Request) -> web.Response:
-        """Answers what becomes of each `to=ADDRESS,PORT[,PROTOCOL[,BYTES]]` of the query, tried from the Pod."""
-        from fairlead.node.streaming.trying import try_all
-
-        worker = self._worker(request)
-        try:
-            netns = await self._zygote.netns(worker.uid)
-        except ZygoteError as error:
-            raise web.HTTPBadRequest(text=f'pod "{worker.uid}" has no network on this node') from error
-        try:
-            return web.json_response(await try_all(netns, request.query.getall("to", [])))
-        except ValueError as error:
-            raise web.HTTPBadRequest(text=f"to: {error}") from error
-        finally:
-            os.close(netns)
+        return await self._sessions().try_connections(request, self._worker(request))
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
-        worker, where = self._worker(request), request.match_info
-        try:
-            netns = await self._zygote.netns(worker.uid)
-        except ZygoteError as error:
-            raise web.HTTPBadRequest(text=f'pod "{where["pod"]}" has no network on this node') from error
-        try:
-            target = PortTarget(f"{where['pod']}_{where['namespace']}", worker.uid, lambda port: dial(netns, port))
-            return await serve_ports(request, target, idle_s=self._settings.streaming_idle_s)
-        finally:
-            os.close(netns)
+        return await self._sessions().forward_ports(request, self._worker(request))
 
+    def _sessions(self) -> Sessions:
+        """Imports the modules of sessions at the first one: 0.3 MB that most clusters do not need."""
+        from fairlead.node.streaming.sessions import Sessions
 
-def _streams(request: web.Request) -> StreamOptions:
-    """Returns the streams that the query asks for. Raises web.HTTPBadRequest if there are none."""
-    stdin, stdout, stderr, tty = (flag(request.query, name) for name in ("stdin", "stdout", "stderr", "tty"))
-    if not (stdin or stdout or stderr):
-        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
-    return StreamOptions(stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty)
+        return Sessions(self._zygote, idle_s=self._settings.streaming_idle_s)
 
 
 async def _to_folder(request: web.Request) -> web.Response:
