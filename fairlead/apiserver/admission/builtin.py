@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from fairlead.api.admissionregistration.mutatingadmissionpolicy import MUTATING_ADMISSION_POLICY
-from fairlead.api.admissionregistration.mutatingadmissionpolicybinding import MUTATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.mutatingwebhookconfiguration import MUTATING_WEBHOOK_CONFIGURATION
 from fairlead.api.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
-from fairlead.api.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from fairlead.api.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
 from fairlead.apiserver.admission.certificates import (
     CertificateApproval,
@@ -16,18 +16,14 @@ from fairlead.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
 )
 from fairlead.apiserver.admission.chain import AdmissionChain
-from fairlead.apiserver.admission.conditions import Conditions
 from fairlead.apiserver.admission.createright import CreateRight
 from fairlead.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
-from fairlead.apiserver.admission.evaluation import Evaluations
+from fairlead.apiserver.admission.late import LatePlugin
 from fairlead.apiserver.admission.lifecycle import NamespaceLifecycle, Undeletable
 from fairlead.apiserver.admission.limits import LimitRanger
 from fairlead.apiserver.admission.noderestriction import NodeRestriction
 from fairlead.apiserver.admission.plugin import AdmissionPlugin
 from fairlead.apiserver.admission.podsecurity.plugin import PodSecurity
-from fairlead.apiserver.admission.policies.mutating import MutatingPolicies
-from fairlead.apiserver.admission.policies.source import PolicySource
-from fairlead.apiserver.admission.policies.validating import ValidatingPolicies
 from fairlead.apiserver.admission.priority import Priority
 from fairlead.apiserver.admission.quota.ledger import QuotaLedger
 from fairlead.apiserver.admission.quota.plugin import ResourceQuotas
@@ -37,10 +33,6 @@ from fairlead.apiserver.admission.runtimeclass import RuntimeClasses
 from fairlead.apiserver.admission.serviceaccount import ServiceAccounts
 from fairlead.apiserver.admission.storage import PersistentVolumeClaimResize, StorageObjectInUseProtection
 from fairlead.apiserver.admission.tolerations import DefaultTolerationSeconds
-from fairlead.apiserver.admission.webhooks.call import HookCaller
-from fairlead.apiserver.admission.webhooks.mutating import MutatingWebhooks
-from fairlead.apiserver.admission.webhooks.source import HookSource
-from fairlead.apiserver.admission.webhooks.validating import ValidatingWebhooks
 from fairlead.apiserver.auth.authorization import Authorizer
 from fairlead.apiserver.auth.modes import RoleBased
 from fairlead.apiserver.watchcache.resource import Resources
@@ -48,6 +40,9 @@ from fairlead.apiserver.webhook.caller import WebhookCaller
 from fairlead.base.dataclass import dataclass
 from fairlead.base.ids import IdSource
 from fairlead.machinery.kinds.scheme import Scheme
+
+if TYPE_CHECKING:
+    from fairlead.apiserver.admission.configurable import ConfigurablePlugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +92,20 @@ def built_in_plugins(context: AdmissionContext, others: Sequence[AdmissionPlugin
 
 
 def _configurable_plugins(context: AdmissionContext) -> list[AdmissionPlugin]:
-    """Returns the plug-ins that call webhooks and evaluate policies."""
-    resources, scheme, caller, ids = context.resources, context.scheme, context.caller, context.ids
-    evaluations = Evaluations(resources, context.authorizer)
-    conditions = Conditions(evaluations)
-    mutating = HookSource(resources, scheme, MUTATING_WEBHOOK_CONFIGURATION)
-    validating = HookSource(resources, scheme, VALIDATING_WEBHOOK_CONFIGURATION)
-    changing = PolicySource(resources, scheme, MUTATING_ADMISSION_POLICY, MUTATING_ADMISSION_POLICY_BINDING)
-    refusing = PolicySource(resources, scheme, VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)
+    """Returns the plug-ins that call webhooks and evaluate policies, and that of quotas."""
+    resources, scheme, authorizer = context.resources, context.scheme, context.authorizer
+
+    @cache
+    def plugins() -> ConfigurablePlugins:
+        from fairlead.apiserver.admission.configurable import ConfigurablePlugins
+
+        return ConfigurablePlugins(resources, scheme, authorizer, context.caller, ids=context.ids)
+
+    late = partial(LatePlugin, resources)
     return [
-        MutatingPolicies(changing, evaluations, conditions),
-        MutatingWebhooks(mutating, HookCaller(resources, caller, conditions, ids=ids, mutating=True)),
-        ValidatingPolicies(refusing, evaluations, conditions),
-        ValidatingWebhooks(validating, HookCaller(resources, caller, conditions, ids=ids, mutating=False)),
+        late("MutatingAdmissionPolicy", MUTATING_ADMISSION_POLICY, lambda: plugins().mutating_policies()),
+        late("MutatingAdmissionWebhook", MUTATING_WEBHOOK_CONFIGURATION, lambda: plugins().mutating_webhooks()),
+        late("ValidatingAdmissionPolicy", VALIDATING_ADMISSION_POLICY, lambda: plugins().validating_policies()),
+        late("ValidatingAdmissionWebhook", VALIDATING_WEBHOOK_CONFIGURATION, lambda: plugins().validating_webhooks()),
         ResourceQuotas(context.quotas),
     ]
