@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.types import Pod
+from typing import TYPE_CHECKING
+
 from fairlead.api.core.service.types import Service
 from fairlead.base.addresses import family_of
+
+if TYPE_CHECKING:
+    from fairlead.api.core.pod.types import Pod
 
 
 def families_of(service: Service) -> tuple[str, ...]:

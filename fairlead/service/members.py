@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fairlead.api.core.pod.predicates import is_finished, is_ready
-from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.predicates import is_external_name, is_headless
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.keys import join_key
 from fairlead.service.decisions import is_published
 from fairlead.service.wellknown import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_NAME_LABEL
+
+if TYPE_CHECKING:
+    from fairlead.api.core.pod.types import Pod
 
 
 def service_of(piece: EndpointSlice) -> str:

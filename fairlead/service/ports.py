@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from fairlead.api.core.pod.containers.container import Container
-from fairlead.api.core.pod.types import Pod
 from fairlead.api.core.service.spec import ServicePort
 from fairlead.api.core.service.types import Service
 from fairlead.api.discovery.endpointslice.kind import EndpointSlice
 from fairlead.base.dataclass import dataclass
 from fairlead.service.decisions import DEFAULT_PROTOCOL, port_id
+
+if TYPE_CHECKING:
+    from fairlead.api.core.pod.containers.container import Container
+    from fairlead.api.core.pod.types import Pod
 
 
 @dataclass(frozen=True, slots=True, order=True)

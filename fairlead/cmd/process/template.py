@@ -116,25 +116,33 @@ def warm() -> None:
 
 
 def warm_relay() -> None:
+    """Imports no list of kinds: the relay needs three of them."""
     from fairlead.cmd.wiring import relay
 
     _import(relay.WARM)
+    gc.freeze()
 
 
 def warm_common() -> None:
     _import(COMMON)
+    _prepare_decoders()
+    gc.freeze()
 
 
 def warm_control_plane() -> None:
     from fairlead.cmd.wiring import controlplane
 
     _import(controlplane.WARM)
+    _prepare_decoders()
+    gc.freeze()
 
 
 def warm_nodes() -> None:
     from fairlead.cmd.wiring import agent
 
     _import(agent.WARM)
+    _prepare_decoders()
+    gc.freeze()
 
 
 def warm_tls(pki: Path) -> None:
@@ -146,7 +154,7 @@ def warm_tls(pki: Path) -> None:
 
 
 def _import(names: Sequence[str]) -> None:
-    """Imports the modules, makes decoders and excludes all of that from garbage collection."""
+    """Imports the modules without the work that the cluster does not need of them."""
     import mimetypes
 
     # aiohttp would read and copy the host's table of file names' types (0.4 MB), and every answer here states its type.
@@ -154,8 +162,6 @@ def _import(names: Sequence[str]) -> None:
     with _no_authorities():
         for name in names:
             import_module(name)
-    _prepare_decoders()
-    gc.freeze()
 
 
 @contextmanager
@@ -173,7 +179,8 @@ def _no_authorities() -> Iterator[None]:
 
 
 def _prepare_decoders() -> None:
-    """Makes a decoder of every kind that is loaded, so that components share the work.
+    """Makes a decoder of every kind that is loaded, so that components share the work. Excluded from garbage collection
+    afterwards, as all that was imported: a collection would write to its pages.
 
     msgspec reads a type's annotations at its first decoder and stores the result with the type, 35 ms for all kinds.
     """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fairlead.api.core.pod.status import PodCondition
-from fairlead.api.core.pod.types import Pod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fairlead.api.core.pod.status import PodCondition
+    from fairlead.api.core.pod.types import Pod
 
 
 def condition(pod: Pod, type: str) -> PodCondition | None:
