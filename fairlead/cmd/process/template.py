@@ -97,7 +97,6 @@ COMMON = (
     "fairlead.runtime.events",
     "fairlead.runtime.informer",
     "fairlead.runtime.serving",
-    "fairlead.runtime.tunnel",
     "fairlead.runtime.typed",
     "fairlead.service.endpoints",
     "fairlead.service.frontends",

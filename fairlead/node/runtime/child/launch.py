@@ -15,10 +15,10 @@ import socket
 import stat
 import termios
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import NoReturn
 
+from fairlead.base.dataclass import replace
 from fairlead.base.limits import explain_limit
 from fairlead.net import linux
 from fairlead.node.runtime.child import users
