@@ -19,6 +19,14 @@ def steps() -> list[tuple[str, str]]:
     return _STEP.findall(walks.partition("\n## ")[0])
 
 
+def steps_of(walk: str) -> list[str]:
+    """Returns the steps of one walk as `module:function`."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"**{walk}**")
+    assert found, walk
+    return [":".join(step) for step in _STEP.findall(rest.partition("\n**")[0])]
+
+
 def names_of(path: Path) -> Iterator[str]:
     """Yields the functions of a module, methods with their class."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
