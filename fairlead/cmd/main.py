@@ -19,15 +19,13 @@ from fairlead.cmd.commands import COMMANDS, DEFAULT_NAME, ELSEWHERE, Command
 from fairlead.cmd.errors import CommandError, UsageError
 
 _ABOUT = "A Kubernetes-compatible cluster on one Linux machine, in a second, without root, with real Services."
-_AFTER = """\
-first steps:
-  fairlead demo                        start a cluster with nginx Pods and Services, and show that they work
-  fairlead up --detach --nodes 3       start a cluster of three nodes
-  kubectl get nodes                    kubectl uses it at once (context fairlead-default)
-  fairlead shell node2 ip route        look at the cluster's network from a node
-  fairlead down                        stop it; the next `up` brings the same objects back"""
-
-
+_STEPS = (
+    ("fairlead demo", "start a cluster with nginx Pods and Services, and show that they work"),
+    ("fairlead up --detach --nodes 3", "start a cluster of three nodes"),
+    ("kubectl get nodes", "kubectl uses it at once (context fairlead-default)"),
+    ("fairlead shell node2 ip route", "look at the cluster's network from a node"),
+    ("fairlead down", "stop it; the next `up` brings the same objects back"),
+)
 _END_BY_PIPE = 128 + 13
 """The exit code that a shell shows for a program that SIGPIPE ends, such as kubectl."""
 
@@ -35,6 +33,17 @@ _END_BY_PIPE = 128 + 13
 class _Parser(argparse.ArgumentParser):
     called = ""
     """The command line whose help describes the command that was called."""
+    steps: Sequence[tuple[str, str]] = ()
+    """Commands to begin with, and what each does."""
+
+    def format_help(self) -> str:
+        """Returns the help, with the steps as they are typed in this shell."""
+        from fairlead.cmd.program import as_typed
+
+        typed = [(as_typed(command), what) for command, what in self.steps]
+        width = max((len(command) for command, _ in typed), default=0)
+        lines = [f"  {command.ljust(width)}  {what}" for command, what in typed]
+        return "\n".join([super().format_help(), *(["first steps:", *lines, ""] if lines else [])])
 
     def error(self, message: str) -> NoReturn:
         """Prints one line and exits with code 2."""
@@ -49,9 +58,8 @@ def _module(command: Command) -> Any:
 
 def build_parser(called: str | None = None) -> argparse.ArgumentParser:
     """Returns the parser with the flags of the called command, or of all commands if `called` is None."""
-    parser = _Parser(
-        prog="fairlead", description=_ABOUT, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(prog="fairlead", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.steps = _STEPS
     parser.add_argument("--version", action="version", version=f"fairlead {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:

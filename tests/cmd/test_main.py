@@ -223,13 +223,20 @@ def test_every_module_of_commands_is_declared_and_the_other_way_round() -> None:
     assert modules == {command.module for command in COMMANDS}
 
 
+def test_the_first_steps_of_the_help_are_those_that_work_in_the_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = outcome(["--help"], capsys)[1].partition("first steps:\n")[2].splitlines()
+    assert len(steps) == 5
+    assert all(step.startswith((f"  {program()} ", "  kubectl ")) for step in steps)
+    assert len({step.rindex("  ") for step in steps}) == 1, "the explanations are below each other"
+
+
 @pytest.mark.parametrize("command", ["--help", "version"])
 def test_what_needs_no_cluster_imports_no_other_command(command: str) -> None:
     code = f"import sys, fairlead.cmd.main as m\ntry: m.main([{command!r}])\nexcept SystemExit: pass\n"
     show = "print(*(name for name in sys.modules if name.startswith('fairlead.')), file=sys.stderr)"
     found = subprocess.run([sys.executable, "-c", code + show], capture_output=True, text=True, check=True)
     allowed = {"fairlead.cmd", "fairlead.cmd.main", "fairlead.cmd.errors", "fairlead.cmd.commands"}
-    own = {"fairlead.cmd.commands.program", f"fairlead.cmd.commands.program.{command}"}
+    own = {"fairlead.cmd.program", "fairlead.cmd.commands.program", f"fairlead.cmd.commands.program.{command}"}
     assert set(found.stderr.split()) - allowed <= own
 
 

@@ -35,7 +35,8 @@ def guess(default: str, *, deletes: bool) -> str:
         return given
     running = running_names()
     if len(running) > 1 and default not in running:
-        raise UsageError(f"several clusters run ({', '.join(running)}): choose one with --name, or set ${VARIABLE}")
+        other = "--all" if deletes else f"set ${VARIABLE}"
+        raise UsageError(f"several clusters run ({', '.join(running)}): choose one with --name, or {other}")
     name = running[0] if len(running) == 1 else default
     if deletes and len(names := all_names()) > 1:
         raise UsageError(f"there are several clusters ({', '.join(names)}): choose one with --name, or --all")
