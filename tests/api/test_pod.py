@@ -368,6 +368,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        {"hostUsers": False, "hostNetwork": True, "hostPID": True, "hostIPC": True},
+        [f"spec.{name}: Forbidden: when `hostUsers` is false" for name in ("hostNetwork", "hostPID", "hostIPC")],
+    ),
+    (
         {"securityContext": {"seccompProfile": {"type": "Unconfined", "localhostProfile": "a"}}},
         [
             'spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"localhostProfile":"a",'

@@ -81,6 +81,7 @@ HOST_PATH = f"{FILES}::test_each_host_path_type_is_checked"
 ACTED_ON: dict[str, str | dict[str, str]] = {
     "PodSpec": {
         "containers": f"{PLAN}::test_all_containers_start_at_once",
+        "hostUsers": "node/pods/test_ignored.py::test_a_user_namespace_is_named_only_in_clusters_of_root",
         "hostIPC": f"{NAMESPACES}::test_a_pod_of_root_has_the_nodes_processes_and_objects",
         "hostPID": f"{NAMESPACES}::test_a_pod_of_root_has_the_nodes_processes_and_objects",
         "shareProcessNamespace": f"{NAMESPACES}::test_containers_share_their_processes",
@@ -437,9 +438,15 @@ def test_what_is_ignored_is_named_by_its_path() -> None:
 
 
 def test_the_event_says_why_a_field_has_no_effect_if_kernel_or_cluster_forbid_it() -> None:
-    assert explained("spec.hostUsers").startswith("spec.hostUsers (all Pods share the cluster's user namespace")
-    assert explained("spec.containers[0].volumeMounts[1].mountPropagation").endswith(" are private to it)")
+    assert explained("spec.hostUsers").endswith(" are those of the machine in a cluster of root)")
+    assert explained("spec.containers[0].volumeMounts[1].mountPropagation").endswith(" past the node's guards)")
     assert explained("spec.containers[0].resources.limits[cpu]") == "spec.containers[0].resources.limits[cpu]"
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_a_user_namespace_is_named_only_in_clusters_of_root(root: bool) -> None:
+    asked = pod(hostUsers=False)
+    assert ignored_fields(asked, kernel_limits=True, host_namespaces=root) == (["spec.hostUsers"] if root else [])
 
 
 def named(pod: Pod) -> list[str]:

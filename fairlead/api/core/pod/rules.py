@@ -92,8 +92,21 @@ def pod_spec_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
         yield from resource_errors(spec.resources, f"{path}.resources")
     yield from _hostname_errors(spec, f"{path}.hostnameOverride")
     yield from _security_errors(spec, f"{path}.securityContext")
+    yield from _namespace_errors(spec, path)
+
+
+def _namespace_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:
     if spec.shareProcessNamespace and spec.hostPID:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
+    if spec.hostUsers is not False:
+        return
+    for name in ("hostNetwork", "hostPID", "hostIPC"):
+        if getattr(spec, name):
+            yield forbidden(f"{path}.{name}", "when `hostUsers` is false")
+    for group in ("initContainers", "containers"):
+        for i, container in enumerate(getattr(spec, group)):
+            if container.volumeDevices:
+                yield forbidden(f"{path}.{group}[{i}].volumeDevices", "when `hostUsers` is false")
 
 
 def _hostname_errors(spec: PodSpec, path: str) -> Iterator[FieldError]:

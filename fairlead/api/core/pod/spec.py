@@ -153,8 +153,8 @@ class PodSpec(Record):
         Annotated[
             bool,
             Doc(
-                "Set to false to run the pod in a user namespace separate from the node's; default true. "
-                "Fairlead's nodes ignore false."
+                "Set to false to run the pod in a user namespace separate from the machine's; default true. "
+                "Clusters of ordinary users always do; clusters of root cannot."
             ),
         ]
         | None

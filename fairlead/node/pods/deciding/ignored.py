@@ -48,7 +48,6 @@ _SECURITY: Mapping[str, Asks] = {
 IGNORED: Mapping[type, Mapping[str, Asks]] = {
     PodSpec: {
         "evictionResponders": _any,
-        "hostUsers": lambda value: value is False,
         "os": lambda os: os is not None and os.name == "windows",
         "resourceClaims": _any,
         "runtimeClassName": _any,
@@ -80,8 +79,8 @@ IGNORED: Mapping[type, Mapping[str, Asks]] = {
 
 
 _REASONS: Mapping[str, str] = {
-    "hostUsers": "all Pods share the cluster's user namespace, to which files of layers and volumes belong",
-    "mountPropagation": "a container's mounts are private to it",
+    "hostUsers": "the ids of Pods are those of the machine in a cluster of root",
+    "mountPropagation": "later mounts would bring devices and writable kernel files past the node's guards",
 }
 """Reasons, by the name of the field that is ignored."""
 
@@ -94,11 +93,20 @@ def explained(path: str) -> str:
 
 def ignored_fields(pod: Pod, *, kernel_limits: bool, host_namespaces: bool) -> list[str]:
     """Returns the paths of the pod's unimplemented fields, as in the manifest. Without control groups (`kernel_limits`)
-    only memory is limited. Only pods of root's clusters may have the node's namespaces."""
+    only memory is limited. Only pods of root's clusters may have the node's namespaces (`host_namespaces`)."""
     limited = {"memory", "ephemeral-storage", *(["cpu"] if kernel_limits else [])}
-    host = [f"spec.{name}" for name in ("hostIPC", "hostPID") if getattr(pod.spec, name) and not host_namespaces]
-    unmasked = _unmasked(pod) if host_namespaces else ()
-    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *host, *unmasked})
+    return sorted({*_walk(pod.spec, "spec"), *_limits(pod, limited), *_namespaces(pod, host=host_namespaces)})
+
+
+def _namespaces(pod: Pod, *, host: bool) -> Iterator[str]:
+    """Yields the paths of settings that only one kind of cluster follows. An ordinary user's cluster maps no id of
+    another user, so that every Pod is without the machine's users there."""
+    if host:
+        yield from _unmasked(pod)
+        if pod.spec.hostUsers is False:
+            yield "spec.hostUsers"
+    else:
+        yield from (f"spec.{name}" for name in ("hostIPC", "hostPID") if getattr(pod.spec, name))
 
 
 def _unmasked(pod: Pod) -> Iterator[str]:
