@@ -53,6 +53,7 @@ async def run(  # noqa: PLR0913 -- wires components up
         started=clock.now(),
     )
     controllers = [make(context) for make in (*CONTROLLERS, *also)]
+    settings.queues.queues = [(controller.name, controller.queue) for controller in controllers]
     async with asyncio.TaskGroup() as group:
         for recorder in context.recorders:
             group.create_task(recorder.run())

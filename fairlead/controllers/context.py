@@ -15,7 +15,7 @@ from fairlead.runtime.apply import Applier
 from fairlead.runtime.client import Client
 from fairlead.runtime.events import Recorder
 from fairlead.runtime.informer import InformerSet
-from fairlead.runtime.queue import WorkQueue
+from fairlead.runtime.queue import QueueMetrics, WorkQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Settings:
     pod_ranges: Callable[[], Sequence[Sequence[str]]] = tuple
     """Returns the ranges of Pod addresses that Nodes can have, one of each family, the first for the first node."""
     log: Log = SILENT
+    queues: QueueMetrics = field(default_factory=QueueMetrics)
+    """Gets the queue of each controller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Iterator
 
+from fairlead.base.metrics import Family, Sample
 from fairlead.runtime.backoff import Backoff
 
 QUICKLY_S = 0.01
@@ -19,6 +21,9 @@ class WorkQueue:
 
     def __init__(self, *, rng: random.Random) -> None:
         self._rng = rng
+        self.adds = 0
+        """Number of keys that were put in line."""
+        self.retries = 0
         self._ready: deque[str] = deque()
         self._dirty: set[str] = set()
         self._busy: set[str] = set()
@@ -34,6 +39,7 @@ class WorkQueue:
         if key in self._dirty:
             return
         self._dirty.add(key)
+        self.adds += 1
         if key not in self._busy:
             self._push(key)
 
@@ -53,6 +59,7 @@ class WorkQueue:
 
     def retry(self, key: str, *, base_s: float = QUICKLY_S) -> None:
         """Adds the key after its back-off, which grows with each call until `forget`. `base_s`: the first wait."""
+        self.retries += 1
         backoff = self._backoffs.get(key)
         if backoff is None:
             backoff = self._backoffs[key] = Backoff(base_s=base_s, cap_s=_CAP_S, rng=self._rng)
@@ -98,3 +105,19 @@ class WorkQueue:
             if not waiter.done():
                 waiter.set_result(None)
                 return
+
+
+class QueueMetrics:
+    """The queues of a process by the names of their controllers, as metrics under upstream's names."""
+
+    def __init__(self) -> None:
+        self.queues: list[tuple[str, WorkQueue]] = []
+
+    def families(self) -> Iterator[Family]:
+        labelled = [((("name", name),), queue) for name, queue in sorted(self.queues, key=lambda entry: entry[0])]
+        text = "Keys that wait for a worker."
+        yield Family("workqueue_depth", "gauge", text, [Sample(len(q), labels) for labels, q in labelled])
+        text = "Keys that were put in line, each once until a worker takes the key."
+        yield Family("workqueue_adds_total", "counter", text, [Sample(q.adds, labels) for labels, q in labelled])
+        text = "Keys that were put aside after an error."
+        yield Family("workqueue_retries_total", "counter", text, [Sample(q.retries, labels) for labels, q in labelled])

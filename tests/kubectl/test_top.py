@@ -125,6 +125,7 @@ def test_a_node_shows_its_pods_and_metrics_as_kubelets_do(kubectl: Kubectl) -> N
     assert all(one["spec"]["nodeName"] == "node1" for one in answer["items"])
     assert 'kubelet_node_name{node="node1"} 1' in metrics
     assert 'scheduler_pending_pods{queue="gated"} 0' in of_control_plane
+    assert 'workqueue_adds_total{name="endpointslice"} ' in of_control_plane
     assert 'kubelet_running_containers{container_state="running"}' in metrics
     line = next(line for line in probes.splitlines() if 'pod="listed"' in line)
     assert 'probe_type="Readiness",result="successful"' in line

@@ -8,7 +8,7 @@ from fairlead.base.tasks import Nursery
 from fairlead.machinery.values.status import StatusError
 from fairlead.runtime.fake import run_jumping
 from fairlead.runtime.loop import Controller, TerminalError, run_controller
-from fairlead.runtime.queue import WorkQueue
+from fairlead.runtime.queue import QueueMetrics, WorkQueue
 
 
 def queue() -> WorkQueue:
@@ -113,3 +113,16 @@ def test_the_loop_survives_errors_and_retries_all_but_terminal_ones() -> None:
 
     seen = run_jumping(story())
     assert {key: seen.count(key) for key in seen} == {"conflict": 3, "bug": 3, "terminal": 1}
+
+
+def test_queues_count_what_they_were_given() -> None:
+    async def story() -> dict[str, list[float]]:
+        q, metrics = queue(), QueueMetrics()
+        metrics.queues = [("test", q)]
+        for key in ("a", "a", "b"):
+            q.add(key)
+        q.retry(await q.get())
+        return {family.name: [sample.value for sample in family.samples] for family in metrics.families()}
+
+    counts = {"workqueue_depth": [1], "workqueue_adds_total": [2], "workqueue_retries_total": [1]}
+    assert run_jumping(story()) == counts

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fairlead.controllers.certificates.signing.authority import AuthorityFiles
     from fairlead.machinery.kinds.scheme import Scheme
     from fairlead.runtime.client import Client, Request, Response
+    from fairlead.runtime.queue import QueueMetrics
     from fairlead.store.model import Store
 
 
@@ -153,6 +154,7 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.base.log import stderr_log
     from fairlead.base.tasks import run_all
     from fairlead.runtime.health import RunningWork
+    from fairlead.runtime.queue import QueueMetrics
     from fairlead.runtime.typed import ApiClient
     from fairlead.scheduler.metrics import SchedulerMetrics
 
@@ -163,8 +165,8 @@ async def _run(wiring: Wiring) -> None:
     scheme = built_in()
     managing, scheduling = RunningWork(), RunningWork()
     components = {"controller-manager": managing.check, "scheduler": scheduling.check}
-    placing = SchedulerMetrics(clock)
-    counted = (placing.families,)
+    placing, queues = SchedulerMetrics(clock), QueueMetrics()
+    counted = (placing.families, queues.families)
     settings = _settings(config, paths, components, {"fairlead": lambda request: maintain(request)}, counted)
     store = await open_store(config, paths)
     log = stderr_log("apiserver", clock=clock)
@@ -177,7 +179,7 @@ async def _run(wiring: Wiring) -> None:
         await server.serve(wiring.sockets, tls.server(paths.pki, "apiserver", require_client=False))
         wiring.report_ready("api", f"API ready at https://127.0.0.1:{config.api_port}")
         addons = ApiClient(server.transport(component("system:fairlead:addons")))
-        controllers = _controllers(wiring, server, scheme, settings.ca_pem, clock=clock, rng=rng, log=log)
+        controllers = _controllers(wiring, server, scheme, settings.ca_pem, queues, clock=clock, rng=rng, log=log)
         own = ApiClient(server.transport(component("system:kube-scheduler")))
         scheduler = fairlead.scheduler.loop.run(own, clock=clock, rng=rng, metrics=placing, log=log.named("scheduler"))
         await run_all(
@@ -192,7 +194,15 @@ async def _run(wiring: Wiring) -> None:
 
 
 def _controllers(  # noqa: PLR0913 -- wires components up
-    wiring: Wiring, server: ApiServer, scheme: Scheme, ca_pem: str, *, clock: RealClock, rng: random.Random, log: Log
+    wiring: Wiring,
+    server: ApiServer,
+    scheme: Scheme,
+    ca_pem: str,
+    queues: QueueMetrics,
+    *,
+    clock: RealClock,
+    rng: random.Random,
+    log: Log,
 ) -> Coroutine[Any, Any, None]:
     """Returns the run of all controllers. Their modules are imported after the API is ready. The scheme is that of the
     server: it knows which kinds are in use, and the kinds of custom resources."""
@@ -214,7 +224,9 @@ def _controllers(  # noqa: PLR0913 -- wires components up
         rng=rng,
         ids=RandomIds(rng),
         ca_pem=ca_pem,
-        settings=fairlead.controllers.Settings(pod_ranges=config.network().node_ranges, log=log.named("controllers")),
+        settings=fairlead.controllers.Settings(
+            pod_ranges=config.network().node_ranges, log=log.named("controllers"), queues=queues
+        ),
         also=(
             partial(
                 fairlead.loadbalancer.loop.controller,
