@@ -205,3 +205,19 @@ def test_no_module_compares_the_mode_of_the_proxy() -> None:
 )
 def test_the_check_finds_a_comparison_with_a_type_of_services(text: str) -> None:
     assert list(comparisons(ast.parse(text), SERVICE_TYPES))
+
+
+@pytest.mark.slow
+def test_only_the_well_known_names_spell_out_the_labels_of_services() -> None:
+    path = ROOT / "service/wellknown.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {name for node in tree.body if isinstance(node, ast.Assign) for name in _names_in(node.value)}
+    assert names
+    sources = {one: one.read_text(encoding="utf-8") for one in ROOT.rglob("*.py") if one != path}
+    assert [str(one.relative_to(ROOT)) for one, text in sources.items() if any(name in text for name in names)] == []
+
+
+def _names_in(value: ast.expr) -> set[str]:
+    """Returns the text of a constant that is the name of a label or an annotation."""
+    name = str(value.value) if isinstance(value, ast.Constant) else ""
+    return {name} if "/" in name else set()

@@ -15,6 +15,7 @@ from fairlead.api.core.service.predicates import is_external_name
 from fairlead.base.clock import RealClock
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.objectnames import add_namespace, service_name
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 if TYPE_CHECKING:
     from fairlead.api.core.service.kind import Service
@@ -85,7 +86,7 @@ def _start(sources: Sources, inspector: Inspector, service: Service) -> list[str
     meta = service.metadata
     families = [of_name("IPv6" if name == "IPv6" else "IPv4") for name in service.spec.ipFamilies]
     inside = f"/namespaces/{quote(meta.namespace, safe='')}"
-    label = quote(f"kubernetes.io/service-name={meta.name}", safe="")
+    label = quote(f"{SERVICE_NAME_LABEL}={meta.name}", safe="")
 
     def api() -> Api:
         return connect(inspector.paths.root.name)[0]

@@ -7,6 +7,7 @@ from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
 from fairlead.service.ports import target_port
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -24,7 +25,7 @@ def find(s: Snapshot) -> Finding | None:
                 port=port.port,
                 target=target,
             )
-            cure = s.kubectl(f"get endpointslices -l kubernetes.io/service-name={s.name}")
+            cure = s.kubectl(f"get endpointslices -l {SERVICE_NAME_LABEL}={s.name}")
             sockets = s.sockets.get(pod.metadata.name)
             if sockets is not None and not any(one.port == port.port for one in sockets):
                 return fault(

@@ -7,6 +7,7 @@ from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, ok, unknown
 from fairlead.explain.snapshot import Snapshot
 from fairlead.explain.words import endpoints_of, ready_pods_of
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -23,5 +24,5 @@ def find(s: Snapshot) -> Finding | None:
             "{pods} and no endpoint: the controller of EndpointSlices is behind, or does not run",
             pods=ready_pods_of(len(s.ready_pods)),
         ),
-        cure=s.kubectl(f"get endpointslices -l kubernetes.io/service-name={s.name}"),
+        cure=s.kubectl(f"get endpointslices -l {SERVICE_NAME_LABEL}={s.name}"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, note
 from fairlead.explain.snapshot import Snapshot
+from fairlead.service.wellknown import SERVICE_NAME_LABEL
 
 
 def find(s: Snapshot) -> Finding | None:
@@ -36,5 +37,5 @@ def find(s: Snapshot) -> Finding | None:
             "serve only clients without an endpoint near them",
             names=(", ".join(zones) or text("none")),
         ),
-        cure=s.kubectl(f"get endpointslices -l kubernetes.io/service-name={s.name} -o yaml"),
+        cure=s.kubectl(f"get endpointslices -l {SERVICE_NAME_LABEL}={s.name} -o yaml"),
     )
