@@ -10,7 +10,7 @@ from fairlead.cmd.errors import UsageError
 def check_audit(policy: str, log: str, megabytes: int) -> None:
     """Raises UsageError if the audit log cannot be used as it is described."""
     if bool(policy) != bool(log):
-        raise UsageError("--audit-policy and --audit-log go together: give both")
+        raise UsageError("--audit-policy and --audit-log go together: set both")
     if megabytes < 1:
         raise UsageError(f"--audit-log-maxsize {megabytes}: at least one megabyte")
     if not policy:

@@ -42,5 +42,10 @@ def no_such_cluster(name: str) -> str:
     return f'there is no cluster "{name}"; {_start(name)}'
 
 
+def lost_settings(name: str, paths: Paths) -> CommandError:
+    cure = f"delete it: fairlead down --purge --name {name}"
+    return CommandError(f'cluster "{name}" has lost its settings, {paths.config}; {cure}')
+
+
 def _start(name: str) -> str:
     return f"start it: fairlead up --detach{'' if name == 'default' else f' --name {name}'}"

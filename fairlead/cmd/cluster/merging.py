@@ -128,7 +128,7 @@ def check(config: ClusterConfig) -> None:
     if config.nodes < 1:
         raise UsageError(f"--nodes {config.nodes}: a cluster has at least one node")
     if not 0 <= config.zones <= config.nodes:
-        text = f"--zones {config.zones}: a number from 0 to that of --nodes, which is {config.nodes}"
+        text = f"invalid --zones {config.zones}: expected a number from 0 to --nodes, which is {config.nodes}"
         raise UsageError(text)
     if not 0 <= config.api_port <= 65535:
         raise UsageError(f"--api-port {config.api_port}: a port is a number from 1 to 65535")

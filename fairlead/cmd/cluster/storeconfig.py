@@ -43,7 +43,7 @@ def check_store(text: str, files: EtcdFiles) -> None:
     if given and (address is None or not address.tls):
         raise UsageError(f"{given[0]} needs --store etcd+https://...")
     if bool(files.certfile) != bool(files.keyfile):
-        raise UsageError("--etcd-certfile and --etcd-keyfile go together: give both")
+        raise UsageError("--etcd-certfile and --etcd-keyfile go together: set both")
     for name in _FILES:
         path = getattr(files, name)
         if path and not Path(path).is_file():

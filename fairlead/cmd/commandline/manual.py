@@ -43,7 +43,8 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
             if action.help is not argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):
                 yield from (".TP", rf"\fB{_text(_title(action))}\fR", _text(_help(action, command)))
         if command.epilog:
-            yield from (".PP", _text(command.epilog))
+            lines = command.epilog.splitlines()
+            yield from (".PP", ".nf", *map(_line, lines), ".fi") if len(lines) > 1 else (".PP", _text(lines[0]))
     yield ".SH ENVIRONMENT"
     for name, meaning in _ENVIRONMENT:
         yield from (".TP", rf"\fB{_text(name)}\fR", _text(meaning))
@@ -55,8 +56,14 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    found = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(found.choices)
+    """Returns the commands by name, each followed by its verbs, such as `image load`."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                found[name] = command
+                found |= {f"{name} {verb}": one for verb, one in _commands(command).items()}
+    return found
 
 
 def _usage(command: argparse.ArgumentParser) -> str:
@@ -83,6 +90,11 @@ def _help(action: argparse.Action, command: argparse.ArgumentParser) -> str:
 
 
 def _text(text: str) -> str:
-    """Returns a paragraph in roff: backslashes, hyphens and leading dots keep their meaning."""
+    """Returns a paragraph in roff."""
+    return _line(" ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    """Returns a line in roff: backslashes, hyphens and leading dots keep their meaning."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("`", r"\(ga")
-    return re.sub(r"^([.'])", r"\\&\1", " ".join(escaped.split()))
+    return re.sub(r"^([.'])", r"\\&\1", escaped)

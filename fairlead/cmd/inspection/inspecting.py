@@ -9,7 +9,7 @@ from fairlead.base.codec import decode, encode
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.cluster.state import Run
 from fairlead.cmd.errors import CommandError, UsageError
@@ -43,7 +43,7 @@ class Inspector:
         self.paths, self.run = running(name)
         config = settings.load(self.paths)
         if config is None:
-            raise CommandError(f'cluster "{name}" has lost its settings: {self.paths.config}')
+            raise lost_settings(name, self.paths)
         self.config: ClusterConfig = config
         self.api: Api = connect(name)[0]
         self._uncounted = False

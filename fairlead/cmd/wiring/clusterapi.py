@@ -8,7 +8,7 @@ from typing import TypeVar
 from fairlead.cli.api import Api, ApiError
 from fairlead.cli.services import Networks, NotFound
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.errors import CommandError
 
 R = TypeVar("R")
@@ -19,7 +19,7 @@ def connect(name: str, *, timeout_s: float = 10.0) -> tuple[Api, Networks]:
     paths, run = running(name)
     config = settings.load(paths)
     if config is None:
-        raise CommandError(f'cluster "{name}" has lost its settings: {paths.config}')
+        raise lost_settings(name, paths)
     routes: Networks = []
     if run.hostLink:
         from fairlead.net.hostlink.plan import ranges

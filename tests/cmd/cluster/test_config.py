@@ -253,7 +253,7 @@ def test_nodes_are_divided_among_the_zones_in_turn() -> None:
     assert [made.zone_of(index) for index in range(1, 6)] == ["zone1", "zone2", "zone1", "zone2", "zone1"]
     assert merged(stored=made, has_store=True).zones == 2
     assert merged(nodes=1).zone_of(1) == ""
-    with pytest.raises(UsageError, match="--zones 3: a number from 0 to that of --nodes, which is 2"):
+    with pytest.raises(UsageError, match="invalid --zones 3: expected a number from 0 to --nodes, which is 2"):
         merged(nodes=2, zones=3)
 
 

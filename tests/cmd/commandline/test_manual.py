@@ -35,6 +35,17 @@ def test_every_flag_is_described() -> None:
     assert [flag for flag in flags if flag.replace("-", "\\-") not in PAGE] == []
 
 
+def test_the_verbs_of_commands_have_sections_with_their_flags() -> None:
+    section = PAGE.partition("\n.SS fairlead image load\n")[2].partition("\n.SS ")[0]
+    assert "\\fB\\-\\-tag NAME\\fR\nname for an image" in section
+    assert "\n.SS fairlead snapshot restore\n" in PAGE
+
+
+def test_lines_that_are_typed_keep_their_breaks() -> None:
+    section = PAGE.partition("\n.SS fairlead completion\n")[2].partition("\n.SS ")[0]
+    assert "\n.nf\nto use it in this shell:\n  bash   source <(fairlead completion bash)\n" in section
+
+
 def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["man"]) == 0
     assert capsys.readouterr().out == PAGE

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from fairlead.base.numbers import port_number
 from fairlead.cmd.cluster import config as settings
-from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _accesses(args: argparse.Namespace) -> tuple[Access, Access]:
     paths, _ = running(args.name)
     config = settings.load(paths)
     if config is None:
-        raise CommandError(f'cluster "{args.name}" has lost its settings: {paths.config}')
+        raise lost_settings(args.name, paths)
     server, anonymous = f"https://127.0.0.1:{config.api_port}", _trusting(paths.pki)
     admin = _trusting(paths.pki)
     admin.load_cert_chain(paths.pki / "admin.crt", paths.pki / "admin.key")

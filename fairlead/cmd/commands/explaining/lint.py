@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     except NoFilesError as e:
         raise UsageError(str(e)) from e
     for name in passed_over:
-        print(f"fairlead: passed over {name}: a manifest has kind and metadata", file=sys.stderr)
+        print(f"fairlead: skipped {name}: it lacks kind or metadata, which a manifest has", file=sys.stderr)
     messages = catalogue("fairlead.lint", args.language or language(os.environ))
     if args.output == "text":
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

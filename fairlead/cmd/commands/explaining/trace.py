@@ -35,8 +35,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="svc/NAME, pod/NAME, node/NAME, an address ([...] around IPv6), or a DNS name of the cluster",
     )
     add_namespace(parser, "the names")
-    parser.add_argument("--protocol", choices=["tcp", "udp", "sctp"], default="", help="default: the port's, or tcp")
-    parser.add_argument("--family", choices=["ipv4", "ipv6"], default="", help="default: the first of the destination")
+    parser.add_argument(
+        "--protocol",
+        choices=["tcp", "udp", "sctp"],
+        default="",
+        help="protocol of the packet (default: that of the port, or tcp)",
+    )
+    parser.add_argument(
+        "--family",
+        choices=["ipv4", "ipv6"],
+        default="",
+        help="IP family of the packet (default: the first of the destination)",
+    )
     parser.add_argument("--plan", action="store_true", help="follow only the planned rules; read no kernel")
     parser.add_argument(
         "--live",
@@ -82,7 +92,7 @@ def _send(inspector: Inspector, result: TraceResult) -> Comparison:
     if not result.destination.addresses:
         raise CommandError(f"{result.destination.label} has no address to send to: {result.destination.note}")
     if result.protocol == "sctp":
-        raise CommandError("--live sends TCP and UDP alone")
+        raise CommandError("--live sends TCP and UDP packets only: omit --live")
     address, port = result.destination.addresses[0]
     pod = bool(result.sender.link)
     observed = inspector.send(result.sender, pod, address, port, result.protocol)

@@ -49,7 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="",
         help="lines, or a screen with sparklines, which needs the package rich (default: a screen if it can be shown)",
     )
-    parser.add_argument("-o", "--output", choices=["json"], help="output format: a JSON object a line")
+    parser.add_argument(
+        "-o", "--output", choices=["json"], help="output format: json, one object in each line (default: text)"
+    )
     parser.epilog = "Ends at Ctrl-C, with exit code 0."
 
 

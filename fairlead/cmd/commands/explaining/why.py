@@ -13,7 +13,7 @@ from fairlead.base.texts import LANGUAGES, Catalogue, catalogue, language
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
-from fairlead.cmd.cluster.lookup import running
+from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.objectnames import add_namespace, checked, dns_name
@@ -126,7 +126,7 @@ class Explainer:
         self._paths, self._run = running(cluster)
         config = settings.load(self._paths)
         if config is None:
-            raise CommandError(f'cluster "{cluster}" has lost its settings: {self._paths.config}')
+            raise lost_settings(cluster, self._paths)
         self._config: ClusterConfig = config
         self._api: Api = connect(cluster)[0]
 

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _no_verb(_: argparse.Namespace) -> int:
-    raise UsageError("snapshot: what to do is missing: save, restore, list or delete")
+    raise UsageError("snapshot needs a verb: save, restore, list or delete")
 
 
 def _call(args: argparse.Namespace, method: str, suffix: str = "") -> Any:

@@ -209,7 +209,7 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
         "--audit-log",
         type=os.path.abspath,
         metavar="FILE",
-        help="file to which the audit log is written, a line an event",
+        help="file to which the audit log is written, one line for each event",
     )
     parser.add_argument(
         "--audit-log-maxsize",

@@ -199,7 +199,7 @@ def _save(store: ImageStore, args: argparse.Namespace) -> int:
     from fairlead.images.archive.save import save
 
     if args.output == "-" and sys.stdout.isatty():
-        raise CommandError("an archive is not for a terminal: give -o FILE")
+        raise CommandError("cannot write an archive to a terminal: name a file with -o FILE")
     with store.lease:
         images = [_found(store.find_for_use(text), text) for text in args.images]
         if args.output == "-":

@@ -61,7 +61,7 @@ def test_files_of_a_folder_that_are_no_manifests_are_passed_over(
     out, err = capsys.readouterr()
     assert {one["file"] for one in json.loads(out)["problems"]} == {str(tmp_path / "a.yaml")}
     assert err.splitlines() == [
-        f"fairlead: passed over {tmp_path / name}: a manifest has kind and metadata"
+        f"fairlead: skipped {tmp_path / name}: it lacks kind or metadata, which a manifest has"
         for name in ("Chart.yaml", "devcontainer.json", "workflow.yml")
     ]
     assert main(["lint", str(tmp_path / "workflow.yml")]) == 1
