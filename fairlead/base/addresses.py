@@ -18,6 +18,15 @@ def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
+def is_address(text: str) -> bool:
+    """Returns whether a text is an IP address, and not a name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def family_of(ip: str) -> FamilyName:
     """Returns the family of an address or range, told by its text alone."""
     return "IPv6" if ":" in ip else "IPv4"

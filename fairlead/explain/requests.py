@@ -2,8 +2,8 @@
 Pure.
 
 A port that claims HTTP (by `appProtocol` or by its name) gets `OPTIONS *`, which asks for nothing (RFC 9110, 9.3.7); a
-port that claims HTTPS the first message of TLS. If the user asks for HTTP, the other TCP ports get a request for `/`.
-If the user names the sender, UDP ports get a datagram: a question for DNS, else one byte.
+port that claims HTTPS, or has one of its numbers, the first message of TLS. If the user asks for HTTP, the other TCP
+ports get a request for `/`. If the user names the sender, UDP ports get a datagram: a question for DNS, else one byte.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from fairlead.explain.tried import Reply
 from fairlead.service.decisions import DEFAULT_PROTOCOL
 
 _MOST = 8
+_SECURE = (443, 8443)
+"""Numbers of HTTPS."""
 _DNS_PORT, _DNS_NAMES = 53, ("dns", "domain")
 _RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 _NOT_TLS = re.compile(rb"HTTP/1\.[01] 400 .*\b(HTTPS|SSL)\b", re.DOTALL | re.IGNORECASE)
@@ -105,7 +107,7 @@ def _pairs(s: Snapshot, protocol: str, kinds: dict[int, str]) -> Iterator[tuple[
 
 def _kind(port: ServicePort, *, http: bool) -> str:
     claimed = claimed_scheme(port.name, port.appProtocol or "")
-    if claimed == "https":
+    if claimed == "https" or (not claimed and not port.appProtocol and port.port in _SECURE):
         return "tls"
     return "get" if http else "options" if claimed == "http" else ""
 

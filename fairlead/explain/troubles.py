@@ -19,6 +19,8 @@ def trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] |
     """Returns the cause, the evidence and the cure; None if the containers run, or are about to start."""
     name = pod.metadata.name
     if not pod.spec.nodeName:
+        if found := _unbound(s, pod):
+            return found
         scheduled = condition(pod, "PodScheduled")
         why = scheduled.message if scheduled and scheduled.message else text("no node has been chosen yet")
         return text("Pod {name} is not scheduled: {why}", name=name, why=why), (), s.kubectl(f"describe pod {name}")
@@ -40,6 +42,25 @@ def trouble(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] |
             else text("Pod {name} is on node {node}, which does not exist", name=name, node=pod.spec.nodeName)
         )
         return cause, (), f"kubectl describe node {pod.spec.nodeName}"
+    return None
+
+
+def _unbound(s: Snapshot, pod: Pod) -> tuple[Message, tuple[Message, ...], str] | None:
+    """Returns the trouble of a claim that keeps the Pod from a node, by the last warning about the claim."""
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is None or "PersistentVolumeClaim" not in scheduled.message:
+        return None
+    for volume in pod.spec.volumes:
+        claim = volume.persistentVolumeClaim.claimName if volume.persistentVolumeClaim else ""
+        warnings = (one for one in s.events_of("PersistentVolumeClaim", claim) if one.type == "Warning")
+        if claim and (warning := next(warnings, None)):
+            cause = text(
+                "Pod {name} is not scheduled: its claim {claim} is not bound: {why}",
+                name=pod.metadata.name,
+                claim=claim,
+                why=warning.message,
+            )
+            return cause, (scheduled.message,), s.kubectl(f"describe pvc {claim}")
     return None
 
 

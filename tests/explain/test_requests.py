@@ -33,7 +33,9 @@ def kinds(s: Snapshot, *, http: bool = False, datagrams: bool = False) -> list[t
         ({"name": "x", "port": 1, "appProtocol": "kubernetes.io/wss"}, "tls"),
         ({"name": "http-web", "port": 80}, "options"),
         ({"name": "https", "port": 80, "appProtocol": "http"}, "options"),
-        ({"name": "db", "port": 443}, ""),
+        ({"port": 443}, "tls"),
+        ({"name": "http", "port": 443}, "options"),
+        ({"name": "x", "port": 443, "appProtocol": "example.com/own"}, ""),
         ({"port": 80}, ""),
     ],
 )

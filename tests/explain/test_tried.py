@@ -152,6 +152,14 @@ def test_an_alias_whose_target_does_not_exist_is_a_fault(target: str, rcode: str
     assert "egress" not in findings(Observed(tried=Tried("node1", lookup=lookup), egress=True), away)
 
 
+def test_an_alias_for_an_address_is_a_fault_of_its_form() -> None:
+    away = service(type="ExternalName", externalName="192.0.2.7", clusterIP="", clusterIPs=[], ports=[])
+    lookup = Lookup(NAME, "10.96.0.10", ANSWERED, "NXDOMAIN", ("192.0.2.7",), ())
+    found = findings(tried(lookup=lookup), away)
+    assert "lookup" not in found
+    assert found["verdict"] == found["external-name"]
+
+
 @pytest.mark.parametrize(
     ("target", "beside", "part", "cure"),
     [
@@ -287,6 +295,7 @@ def claiming(**port: Any) -> Tree:
         ({"name": "http"}, "options", "https", Status.FAULT, "port 80 claims HTTP (name: http), and the process"),
         ({"name": "https"}, "tls", "https", Status.OK, "80/TCP HTTPS"),
         ({"name": "http"}, "options", "http", Status.OK, "80/TCP HTTP"),
+        ({}, "tls", "http", Status.NOTE, "port 80 has a number of HTTPS, and the process behind it speaks plain HTTP"),
         ({}, "get", "https", Status.NOTE, "port 80 was asked for HTTP and expects HTTPS"),
     ],
 )

@@ -40,8 +40,11 @@ def find(s: Snapshot) -> Finding | None:
 def _lacking(s: Snapshot, port: ServicePort, pods: list[Pod], *, looked_at: Message, all_lack: bool) -> Finding:
     pod, name, protocol = pods[0], port.targetPort, port.protocol or DEFAULT_PROTOCOL
     has = [one for container in pod.spec.containers for one in container.ports]
-    evidence = text(
-        "Pod {pod} has the ports {names}", pod=pod.metadata.name, names=(", ".join(map(_describe, has)) or text("none"))
+    shown = ", ".join(map(_describe, has))
+    evidence = (
+        text("Pod {pod} has the ports {names}", pod=pod.metadata.name, names=shown)
+        if shown
+        else text("Pod {pod} declares no ports", pod=pod.metadata.name)
     )
     other = next((one for one in has if one.name == name), None)
     index = s.found.spec.ports.index(port)
@@ -61,13 +64,24 @@ def _lacking(s: Snapshot, port: ServicePort, pods: list[Pod], *, looked_at: Mess
             else text("Pod {names} lacks", names=", ".join(one.metadata.name for one in pods))
         )
         cause = text('targetPort "{name}" is missing: {whom} a container port of this name', name=name, whom=whom)
-        near = next((one for one in has if (one.protocol or DEFAULT_PROTOCOL) == protocol), None)
-        field, value = "targetPort", f'"{near.name}"' if near and near.name else str(near.containerPort if near else 0)
-        if near is None:
+        field, value = "targetPort", _meant(s, port, pods)
+        if not value:
             field = ""
     patch = f'[{{"op":"replace","path":"/spec/ports/{index}/{field}","value":{value}}}]'
     cure = s.kubectl(f"patch svc {s.name} --type json -p '{patch}'") if field else s.kubectl(f"edit svc {s.name}")
     return (fault if all_lack else note)(looked_at, cause, evidence, cure=cure)
+
+
+def _meant(s: Snapshot, port: ServicePort, lacking: list[Pod]) -> str:
+    """Returns the target port, as JSON, that may be meant: the number that the name has in the other Pods, else the
+    first port of the first Pod with the protocol; empty if every port has another protocol."""
+    numbers = {target_port(port, one) for one in s.selected if one not in lacking} - {0}
+    if len(numbers) == 1:
+        return str(numbers.pop())
+    protocol = port.protocol or DEFAULT_PROTOCOL
+    has = [one for container in lacking[0].spec.containers for one in container.ports]
+    near = next((one for one in has if (one.protocol or DEFAULT_PROTOCOL) == protocol), None)
+    return (f'"{near.name}"' if near.name else str(near.containerPort)) if near else ""
 
 
 def _describe(port: ContainerPort) -> str:

@@ -83,8 +83,9 @@ def _fits(s: Snapshot, piece: EndpointSlice) -> float:
 def _foreign_endpoints(s: Snapshot, looked_at: Message) -> Finding | None:
     """Returns the fault of an Endpoints object whose name, by which it belongs to a Service, is another."""
     services = {one.metadata.name for one in s.services if one.metadata.namespace == s.namespace}
-    near = max((one for one in s.endpoints_names if one not in services), key=lambda n: like(n, s.name), default="")
-    if not near or like(near, s.name) < _LIKE:
+    orphans = [one for one in s.endpoints_names if one not in services]
+    near = max(orphans, key=lambda n: _nearness(n, s.name), default="")
+    if not near or _nearness(near, s.name) < _LIKE:
         return None
     return fault(
         looked_at,
@@ -96,6 +97,11 @@ def _foreign_endpoints(s: Snapshot, looked_at: Message) -> Finding | None:
             s.kubectl(f"get endpoints {near} -o yaml"), text("create them again with the name {name}", name=s.name)
         ),
     )
+
+
+def _nearness(name: str, service: str) -> float:
+    """Returns how likely an object is meant for a Service by its name."""
+    return 1.0 if name.startswith((f"{service}-", f"{service}.")) else like(name, service)
 
 
 def _other_port_names(s: Snapshot) -> Finding | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from fairlead.api.core.service.predicates import is_external_name
+from fairlead.base.addresses import is_address
 from fairlead.base.texts import text
 from fairlead.explain.finding import Finding, fault, note, ok
 from fairlead.explain.snapshot import Snapshot
@@ -17,7 +16,7 @@ def find(s: Snapshot) -> Finding | None:
         return None
     target = spec.externalName
     looked_at = text("alias {name}.{namespace}.svc -> {target}", name=s.name, namespace=s.namespace, target=target)
-    if _is_address(target):
+    if is_address(target):
         return fault(
             looked_at,
             text(
@@ -52,11 +51,3 @@ def find(s: Snapshot) -> Finding | None:
             text("type ExternalName ignores the selector: the name is an alias in DNS for {target}", target=target),
         )
     return ok(looked_at)
-
-
-def _is_address(shown: str) -> bool:
-    try:
-        ip_address(shown)
-    except ValueError:
-        return False
-    return True

@@ -6,6 +6,7 @@ import json
 from ipaddress import ip_address
 
 from fairlead.api.core.service.predicates import is_external_name, is_headless
+from fairlead.base.addresses import is_address
 from fairlead.base.texts import Text, text
 from fairlead.explain.finding import Finding, fault, ok, unknown
 from fairlead.explain.outcomes import ANSWERED
@@ -84,10 +85,13 @@ def _own_servers(s: Snapshot, looked_at: Message) -> Finding:
     )
 
 
-def _alias(s: Snapshot, looked_at: Message) -> Finding:
+def _alias(s: Snapshot, looked_at: Message) -> Finding | None:
+    """Returns what the alias leads to; None for an IP address, which is a fault of its form (`external_name`)."""
     assert s.tried is not None
     assert s.tried.lookup is not None
     lookup, target = s.tried.lookup, s.found.spec.externalName
+    if is_address(target):
+        return None
     if lookup.addresses:
         return ok(
             text(

@@ -40,9 +40,9 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
     protocol = port.protocol or DEFAULT_PROTOCOL
     here = [one for one in sockets if one.port == number]
     fitting = [one for one in here if one.protocol == protocol]
-    if any(not one.loopback for one in fitting):
-        return None
     name = pod.metadata.name
+    if reachable := [one for one in fitting if not one.loopback]:
+        return _other_family(s, pod, number, reachable)
     looked_at = text("listening sockets of Pod {name}", name=name)
     evidence = text("the Pod listens on {described}", described=describe(sockets))
     if fitting:
@@ -74,6 +74,37 @@ def _compare(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: fro
             cure=_patch(s, port, "protocol", f'"{here[0].protocol}"'),
         )
     return _nothing_listens(s, port, pod, number, sockets)
+
+
+def _other_family(s: Snapshot, pod: Pod, number: int, listeners: list[Listener]) -> Finding | None:
+    """Returns the fault of a process that listens by one family, if the Service has addresses of the other. A socket
+    on `::` serves both, unless the program says otherwise, which the kernel's tables do not show."""
+    addresses = {one.address for one in listeners}
+    served = {"IPv6" if ":" in one else "IPv4" for one in addresses} | ({"IPv4"} if "::" in addresses else set())
+    missing = next((family for family in s.found.spec.ipFamilies if family not in served), "")
+    if not missing:
+        return None
+    name, other = pod.metadata.name, next(iter(served))
+    return fault(
+        text("listening sockets of Pod {name}", name=name),
+        text(
+            "the Service has an {missing} address, and the process in Pod {name} listens on port {number} by {other} "
+            "only",
+            missing=missing,
+            name=name,
+            number=number,
+            other=other,
+        ),
+        text("it listens on {addresses}", addresses=", ".join(sorted(addresses))),
+        cure=then(
+            s.kubectl(f"logs {name}"),
+            text(
+                "then make the program listen on {address}, or give the Service the family {other} only",
+                address="::" if missing == "IPv6" else "0.0.0.0",
+                other=other,
+            ),
+        ),
+    )
 
 
 def _nothing_listens(s: Snapshot, port: ServicePort, pod: Pod, number: int, sockets: frozenset[Listener]) -> Finding:

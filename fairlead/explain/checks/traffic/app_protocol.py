@@ -43,6 +43,12 @@ def _compare(s: Snapshot, one: Reply) -> Finding | None:
     if claimed and claimed != one.spoken:
         cause = _REASONS[claimed](port, _claim(port))
         return fault(looked_at, cause, evidence, cure=_cure(s, port, one.spoken))
+    if one.kind == "tls" and one.spoken == "http":
+        cause = text(
+            "port {port} has a number of HTTPS, and the process behind it speaks plain HTTP: use http:// with it",
+            port=port.port,
+        )
+        return note(looked_at, cause, evidence)
     if one.kind == "get" and one.spoken == "https":
         cause = text("port {port} was asked for HTTP and expects HTTPS: use https:// with it", port=port.port)
         return note(looked_at, cause, evidence)
