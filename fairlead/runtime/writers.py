@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from typing import Any
 
 
 async def send(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -23,3 +24,19 @@ def end(writer: asyncio.StreamWriter) -> None:
     """Ends the stream towards the other side, which may still send. Does nothing on a connection that is lost."""
     if not writer.is_closing() and writer.can_write_eof():
         writer.write_eof()
+
+
+def ignore_lost_connections() -> None:
+    """Lets the running event loop ignore TLS connections that are lost while uvloop answers them.
+
+    uvloop reads records and writes its answers (alerts, key updates) in one step. If the connection is lost in between,
+    the write is a RuntimeError, which uvloop reports with a traceback; the connection's owner learns of the loss
+    anyway."""
+    asyncio.get_running_loop().set_exception_handler(_report)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error, transport = context.get("exception"), context.get("transport")
+    lost = transport is not None and transport.is_closing()
+    if not (lost and isinstance(error, RuntimeError) and "the handler is closed" in str(error)):
+        loop.default_exception_handler(context)

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 import fairlead
-from fairlead.runtime.writers import end, send
+from fairlead.runtime.writers import end, ignore_lost_connections, send
 
 ROOT = Path(fairlead.__file__).parent
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -54,6 +54,26 @@ def test_the_end_of_a_lost_connection_needs_no_second_end(run: Run) -> None:
         writer.close()
 
     run(main())
+
+
+def test_the_loop_ignores_what_uvloop_cannot_write_to_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ignore_lost_connections()
+        writer = await lost()
+        with pytest.raises(RuntimeError) as raised:
+            writer.transport.write(b"late")
+        context = {"message": "Fatal error on SSL protocol", "exception": raised.value, "transport": writer.transport}
+        loop.call_exception_handler(context)
+        assert caplog.records == []
+        loop.call_exception_handler(context | {"exception": RuntimeError("something else")})
+        loop.call_exception_handler({"message": "Task failed", "exception": raised.value})
+        assert [record.getMessage().partition("\n")[0] for record in caplog.records] == [
+            "Fatal error on SSL protocol",
+            "Task failed",
+        ]
+
+    uvloop.run(main())
 
 
 @LOOPS

@@ -138,7 +138,9 @@ async def _run(config: ClusterConfig, paths: Paths, index: int, zygote: socket.s
     from fairlead.runtime.http import HttpTransport
     from fairlead.runtime.informer import InformerSet
     from fairlead.runtime.typed import ApiClient
+    from fairlead.runtime.writers import ignore_lost_connections
 
+    ignore_lost_connections()
     trim_when_settled()
     clock, rng = RealClock(), random.Random()
     settings, network = _settings(config, paths, index), config.network()

@@ -156,8 +156,10 @@ async def _run(wiring: Wiring) -> None:
     from fairlead.runtime.health import RunningWork
     from fairlead.runtime.queue import QueueMetrics
     from fairlead.runtime.typed import ApiClient
+    from fairlead.runtime.writers import ignore_lost_connections
     from fairlead.scheduler.metrics import SchedulerMetrics
 
+    ignore_lost_connections()
     trim_when_settled()
     config, paths = wiring.config, wiring.paths
     clock, rng = RealClock(), random.Random()
