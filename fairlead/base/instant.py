@@ -32,9 +32,12 @@ def _second(at: int) -> str:
 
 def parse_time(text: str) -> Instant:
     """Reads an RFC 3339 time. Raises ValueError if the text is invalid."""
-    parsed = datetime.fromisoformat(text)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as e:
+        raise ValueError(f'invalid time "{text}": expected RFC 3339, such as 2006-01-02T15:04:05Z') from e
     if parsed.tzinfo is None:
-        raise ValueError(f"time without a zone: {text!r}")
+        raise ValueError(f'invalid time "{text}": it has no zone')
     return Instant(parsed.timestamp())
 
 

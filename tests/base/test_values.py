@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,3 +34,12 @@ def test_years_have_four_digits() -> None:
     for text in ("0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"):
         assert render_time(parse_time(text)) == text
         assert render_micro_time(parse_time(text)) == text[:-1] + ".000000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("abc", "expected RFC 3339"), ("", "expected RFC 3339"), ("2026-01-02T03:04:05", "no zone")],
+)
+def test_an_invalid_time_is_named(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=f'invalid time "{text}": .*{why}'):
+        parse_time(text)

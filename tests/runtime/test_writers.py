@@ -65,6 +65,7 @@ def test_the_loop_ignores_what_uvloop_cannot_write_to_a_lost_connection(caplog: 
             writer.transport.write(b"late")
         context = {"message": "Fatal error on SSL protocol", "exception": raised.value, "transport": writer.transport}
         loop.call_exception_handler(context)
+        loop.call_exception_handler(context | {"transport": asyncio.Transport()})  # one that only libuv has closed
         assert caplog.records == []
         loop.call_exception_handler(context | {"exception": RuntimeError("something else")})
         loop.call_exception_handler({"message": "Task failed", "exception": raised.value})
