@@ -278,6 +278,25 @@ def test_pods_that_end_because_their_job_fails_fail_without_their_indexes(code: 
     assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes) == (3, 0, "", "1")
 
 
+def test_an_index_that_succeeds_in_the_second_in_which_the_job_fails_is_not_failed_too() -> None:
+    bench = started(indexed(2, backoffLimitPerIndex=1, podFailurePolicy=policy("FailIndex", 1)))
+    bench.finish(1, index=1)
+    bench.finish(index=0)
+    bench.settle_with_pods_that_end_by_deletion(143)
+    status = bench.job.status
+    assert bench.conditions()[-1] == ("Failed", "True", "FailedIndexes")
+    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes) == (1, 1, "0", "1")
+
+
+def test_a_pod_that_succeeds_in_the_second_in_which_the_job_fails_is_not_failed_too() -> None:
+    bench = started(job(completions=3, parallelism=2, backoffLimit=0))
+    bench.finish(1)
+    bench.finish()
+    bench.settle_with_pods_that_end_by_deletion(143)
+    assert bench.conditions()[-1] == ("Failed", "True", "BackoffLimitExceeded")
+    assert (bench.job.status.failed, bench.job.status.succeeded) == (1, 1)
+
+
 def test_the_reason_of_a_deadline_stays_after_a_conflict() -> None:
     bench = started(job(completions=3, parallelism=3, backoffLimit=1, activeDeadlineSeconds=10))
     bench.now = Instant(bench.now + 10)

@@ -60,8 +60,11 @@ def _record(case: Case, verdict: JobCondition | None, pod: Pod) -> str:
     has_index = not case.indexed or index is not None
     if uid in case.uncounted_failed or uid in case.uncounted_succeeded or not has_index:
         return ""
-    if pod.status.phase == "Succeeded" and case.ends_in_time(pod):
-        return "" if case.indexed and index in case.recorded_indexes else "succeeded"
+    if pod.status.phase == "Succeeded":
+        if case.indexed and index in case.recorded_indexes:
+            return ""
+        if case.ends_in_time(pod):
+            return "succeeded"
     return "failed" if _counts_as_failed(case, verdict, pod) and treatment_of(case.job, pod).counts else ""
 
 
