@@ -354,31 +354,6 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
-        {"securityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "/a/../b"}}},
-        [
-            'spec.securityContext.seccompProfile.localhostProfile: Invalid value: "/a/../b": must be a relative path',
-            "spec.securityContext.seccompProfile.localhostProfile: Invalid value: \"/a/../b\": must not contain '..'",
-        ],
-    ),
-    (
-        {"containers": [container(securityContext={"seccompProfile": {"type": "Localhost"}})]},
-        [
-            "spec.containers[0].securityContext.seccompProfile.localhostProfile: Required value: must be set when "
-            "seccomp type is Localhost"
-        ],
-    ),
-    (
-        {"hostUsers": False, "hostNetwork": True, "hostPID": True, "hostIPC": True},
-        [f"spec.{name}: Forbidden: when `hostUsers` is false" for name in ("hostNetwork", "hostPID", "hostIPC")],
-    ),
-    (
-        {"securityContext": {"seccompProfile": {"type": "Unconfined", "localhostProfile": "a"}}},
-        [
-            'spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"localhostProfile":"a",'
-            '"type":"Unconfined"}: can only be set when seccomp type is Localhost'
-        ],
-    ),
-    (
         {"topologySpreadConstraints": [{"maxSkew": 0, "whenUnsatisfiable": "DoNotSchedule"}]},
         [
             "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero",
