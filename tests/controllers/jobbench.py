@@ -10,6 +10,9 @@ import msgspec
 
 from fairlead.api.batch.job.spec import (
     JobSpec,
+    PodFailurePolicy,
+    PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyRule,
 )
 from fairlead.api.batch.job.types import Job
 from fairlead.api.core.pod.containers.containerstatus import ContainerState, ContainerStateTerminated, ContainerStatus
@@ -134,3 +137,8 @@ def started(of: Job) -> Bench:
     bench = Bench(of)
     bench.settle()
     return bench
+
+
+def policy(action: str, *codes: int) -> PodFailurePolicy:
+    required = PodFailurePolicyOnExitCodesRequirement(operator="In", values=list(codes))
+    return PodFailurePolicy(rules=[PodFailurePolicyRule(action=action, onExitCodes=required)])

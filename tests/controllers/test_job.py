@@ -12,9 +12,6 @@ import pytest
 from fairlead.api.batch.job import JOB
 from fairlead.api.batch.job.spec import (
     JobSpec,
-    PodFailurePolicy,
-    PodFailurePolicyOnExitCodesRequirement,
-    PodFailurePolicyRule,
     SuccessPolicy,
     SuccessPolicyRule,
 )
@@ -31,7 +28,7 @@ from fairlead.controllers.workloads.job.plan import orphaned, reconcile
 from fairlead.controllers.workloads.job.pods import FAILURE_COUNT, INDEX, TRACKING
 from fairlead.machinery.values.status import StatusError
 from tests.controllers.factories import NOW, pod
-from tests.controllers.jobbench import Bench, indexed, job, started
+from tests.controllers.jobbench import Bench, indexed, job, policy, started
 from tests.controllers.world import World, in_served_world
 
 
@@ -191,11 +188,6 @@ def test_more_failed_indexes_than_allowed_end_the_job() -> None:
     assert bench.conditions()[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
 
 
-def policy(action: str, *codes: int) -> PodFailurePolicy:
-    required = PodFailurePolicyOnExitCodesRequirement(operator="In", values=list(codes))
-    return PodFailurePolicy(rules=[PodFailurePolicyRule(action=action, onExitCodes=required)])
-
-
 def test_the_failure_policy_ends_the_job_with_a_message_that_names_the_pod() -> None:
     bench = started(job(podFailurePolicy=policy("FailJob", 42)))
     bench.finish(42)
@@ -235,74 +227,6 @@ def test_the_success_policy_ends_the_job_early_without_failures(rule: SuccessPol
         assert bench.conditions()[-1] == ("Complete", "True", "SuccessPolicy")
         assert bench.job.status.conditions[0].message == "Matched rules at index 0"
         assert (bench.job.status.failed, bench.job.status.succeeded) == (0, 1)
-
-
-FIRST_SUCCEEDS = SuccessPolicy(rules=[SuccessPolicyRule(succeededIndexes="0")])
-
-
-@pytest.mark.parametrize("code", [0, 143], ids=["by success", "by failure"])
-@pytest.mark.parametrize("conflicts", [0, 1, 2])
-@pytest.mark.parametrize("limit", [None, 0, 2])
-def test_pods_that_end_because_the_success_policy_is_met_are_not_counted(
-    code: int, conflicts: int, limit: int | None
-) -> None:
-    """Their programs end at once by the signal, before their finalizers are gone."""
-    bench = started(indexed(3, successPolicy=FIRST_SUCCEEDS, backoffLimitPerIndex=limit))
-    bench.finish(index=0)
-    for _ in range(conflicts):
-        bench.step(refuse_status=True)
-    bench.settle_with_pods_that_end_by_deletion(code)
-    status = bench.job.status
-    assert bench.conditions()[-1] == ("Complete", "True", "SuccessPolicy")
-    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes or "") == (0, 1, "0", "")
-
-
-def test_a_pod_that_fails_before_the_success_policy_is_met_is_counted() -> None:
-    bench = started(indexed(3, successPolicy=FIRST_SUCCEEDS))
-    bench.finish(1, index=1)
-    bench.finish(index=0)
-    bench.settle_with_pods_that_end_by_deletion(143)
-    assert (bench.job.status.failed, bench.job.status.succeeded) == (1, 1)
-
-
-@pytest.mark.parametrize("code", [0, 143], ids=["by success", "by failure"])
-@pytest.mark.parametrize("conflicts", [0, 1])
-def test_pods_that_end_because_their_job_fails_fail_without_their_indexes(code: int, conflicts: int) -> None:
-    bench = started(indexed(3, backoffLimitPerIndex=0, maxFailedIndexes=0))
-    bench.finish(1, index=1)
-    for _ in range(conflicts):
-        bench.step(refuse_status=True)
-    bench.settle_with_pods_that_end_by_deletion(code)
-    status = bench.job.status
-    assert bench.conditions()[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
-    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes) == (3, 0, "", "1")
-
-
-def test_an_index_that_succeeds_in_the_second_in_which_the_job_fails_is_not_failed_too() -> None:
-    bench = started(indexed(2, backoffLimitPerIndex=1, podFailurePolicy=policy("FailIndex", 1)))
-    bench.finish(1, index=1)
-    bench.finish(index=0)
-    bench.settle_with_pods_that_end_by_deletion(143)
-    status = bench.job.status
-    assert bench.conditions()[-1] == ("Failed", "True", "FailedIndexes")
-    assert (status.failed, status.succeeded, status.completedIndexes, status.failedIndexes) == (1, 1, "0", "1")
-
-
-def test_a_pod_that_succeeds_in_the_second_in_which_the_job_fails_is_not_failed_too() -> None:
-    bench = started(job(completions=3, parallelism=2, backoffLimit=0))
-    bench.finish(1)
-    bench.finish()
-    bench.settle_with_pods_that_end_by_deletion(143)
-    assert bench.conditions()[-1] == ("Failed", "True", "BackoffLimitExceeded")
-    assert (bench.job.status.failed, bench.job.status.succeeded) == (1, 1)
-
-
-def test_the_reason_of_a_deadline_stays_after_a_conflict() -> None:
-    bench = started(job(completions=3, parallelism=3, backoffLimit=1, activeDeadlineSeconds=10))
-    bench.now = Instant(bench.now + 10)
-    bench.step(refuse_status=True)
-    bench.settle_with_pods_that_end_by_deletion(143)
-    assert bench.conditions()[-1] == ("Failed", "True", "DeadlineExceeded")
 
 
 def test_with_replacement_of_failed_pods_a_terminating_pod_keeps_its_place() -> None:
