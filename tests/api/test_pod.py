@@ -30,8 +30,7 @@ def ended(reason: str = "", **fields: Any) -> dict[str, Any]:
 
 
 READY = {"type": "Ready", "status": "True"}
-PENDING = {"phase": "Pending"}
-RUNNING = {"phase": "Running"}
+PENDING, RUNNING = {"phase": "Pending"}, {"phase": "Running"}
 INIT = {"initContainers": [{"name": "first", "image": "a"}, {"name": "second", "image": "a"}]}
 SIDECAR = {"initContainers": [{"name": "proxy", "image": "a", "restartPolicy": "Always"}]}
 TWO = {"containers": [container(), container(name="two")]}
@@ -451,14 +450,13 @@ def test_label_keys_are_merged_into_the_selectors_of_a_new_pod() -> None:
 
     near, apart = spec["affinity"]["podAffinity"], spec["affinity"]["podAntiAffinity"]
     assert near["requiredDuringSchedulingIgnoredDuringExecution"][0]["labelSelector"] == added("In")
-    preferred = apart["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"]
-    assert preferred["labelSelector"] == added("NotIn")
+    preferred = apart["preferredDuringSchedulingIgnoredDuringExecution"][0]
+    assert preferred["podAffinityTerm"]["labelSelector"] == added("NotIn")
     assert spec["topologySpreadConstraints"][0]["labelSelector"] == added("In")
 
 
 def test_an_update_may_not_change_anything_else() -> None:
-    (text,) = wrong_update(POD, pod(), as_stored(hostNetwork=True))
-    assert text.startswith(
+    assert wrong_update(POD, pod(), as_stored(hostNetwork=True))[0].startswith(
         "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "
         "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions"
     )
