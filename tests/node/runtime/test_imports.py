@@ -20,6 +20,7 @@ _ALLOWED = {
     "fairlead.base.dataclass",
     "fairlead.base.instant",
     "fairlead.base.limits",
+    "fairlead.base.listing",
     "fairlead.base.numbers",
     "fairlead.net.fsfd",
     "fairlead.net.linux",
