@@ -1,13 +1,15 @@
 """The admission plug-ins in order: each may change the object; after the checks, each may refuse the object.
 
-What must stay true: a write that no plug-in handles costs one look-up. The selection of plug-ins is stored with the
-kind, and is made anew if a plug-in says that it handles other requests than before (a webhook was configured).
+What must stay true: a write that no plug-in handles costs few look-ups. The selections are made anew if a plug-in says
+that it handles other requests than before (a webhook was configured) or if the kind was defined anew. Kinds do not
+refer to a chain: they live longer than an API server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Attributes, Operation
 from fairlead.machinery.kinds.kind import Kind
@@ -46,27 +48,36 @@ class SelectedPlugins:
             finish(attributes)
 
 
+_Selections = tuple[object | None, dict[tuple[Operation, str], SelectedPlugins | None]]
+"""The plug-ins for each operation on a kind and its subresources, and the definition of the kind that they belong to: a
+token in `Kind.derived`, which a new definition clears."""
+_NONE: _Selections = None, {}
+
+
 class AdmissionChain:
     """Calls all admission plug-ins in order."""
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         self._plugins = tuple(plugins)
-        self._generation = 0
-        """Counts how often the selections became out of date."""
+        self._selections: WeakKeyDictionary[Kind[Any], _Selections] = WeakKeyDictionary()
         for plugin in self._plugins:
             plugin.follow(self._changed)
 
     def _changed(self) -> None:
-        self._generation += 1
+        self._selections.clear()
 
     def select(self, operation: Operation, kind: Kind[Any], subresource: str = "") -> SelectedPlugins | None:
         """Returns the plug-ins to call, or None if no plug-in handles the operation."""
-        key = (self, operation, subresource)
-        found: tuple[int, SelectedPlugins | None] | None = kind.derived.get(key)
-        if found is None or found[0] != self._generation:
+        definition, selected = self._selections.get(kind, _NONE)
+        if definition is None or definition is not kind.derived.get(AdmissionChain):
+            definition = kind.derived.setdefault(AdmissionChain, object())
+            selected = {}
+            self._selections[kind] = definition, selected
+        key = operation, subresource
+        if key not in selected:
             plugins = [plugin for plugin in self._plugins if plugin.handles(operation, kind, subresource)]
-            found = kind.derived[key] = self._generation, SelectedPlugins(plugins) if plugins else None
-        return found[1]
+            selected[key] = SelectedPlugins(plugins) if plugins else None
+        return selected[key]
 
     async def admit(self, attributes: Attributes) -> None:
         """Lets each plug-in change the object. Raises StatusError."""
