@@ -72,8 +72,7 @@ def test_switching_a_live_cluster_refuses_and_ends_no_connection(who: str) -> No
         cluster.access().call("POST", SERVICES, service("10.96.7.7", node_port))
         until("three Pods Ready", lambda: len(ready_pods(cluster)) == 3)
         until("the settings", lambda: cluster.access().call("GET", SETTINGS)["data"]["config.conf"])
-        kept = until("the host's way in", lambda: Kept(node_port))
-        answer = kept.ask()
+        kept, answer = until("an answer from the host", lambda: _opened(node_port))
         reports = _switched(cluster, kept, answer, node_port)
         kept.close()
         for report in reports:
@@ -82,6 +81,16 @@ def test_switching_a_live_cluster_refuses_and_ends_no_connection(who: str) -> No
         _wrong_settings_are_told(cluster)
         if who == "user":
             _a_start_asks_for_a_mode(cluster)
+
+
+def _opened(port: int) -> tuple[Kept, str]:
+    """Returns a connection and its first answer: the relay accepts connections before each node has the rules."""
+    kept = Kept(port)
+    try:
+        return kept, kept.ask()
+    except BaseException:
+        kept.close()
+        raise
 
 
 def _switched(cluster: Cluster, kept: Kept, answer: str, node_port: int) -> list[dict[str, Any]]:
