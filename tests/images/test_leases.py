@@ -10,17 +10,19 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from fairlead.base.clock import RealClock
 from fairlead.base.ids import RandomIds
 from fairlead.images.archive.load import load
-from fairlead.images.manifest import OCI_LAYER
+from fairlead.images.manifest import OCI_LAYER, digest_of
 from fairlead.images.reference import parse_reference
 from fairlead.images.registry.credentials import Credential
 from fairlead.images.registry.pull import pull
@@ -140,9 +142,9 @@ def _kill_when_resumed(registry: Registry, pulling: subprocess.Popen[bytes], dig
 
 
 def leftovers(root: Path) -> list[str]:
-    """Returns all files of an empty store but its locks."""
+    """Returns all files of an empty store but the gate of the leases."""
     store = ImageStore(root)
-    ingest = [path.name for path in store.blobs.ingest.iterdir() if not path.name.startswith("lock-")]
+    ingest = sorted(path.name for path in store.blobs.ingest.iterdir())
     leases = [path.name for path in (root / "leases").iterdir() if path.name != "gate"]
     return [*store.blobs.digests(), *store.layers.diff_ids(), *ingest, *leases]
 
@@ -186,7 +188,48 @@ def test_a_prune_removes_half_unpacked_layers_of_killed_processes_only(root: Pat
     with open(ingest / f"lock-{'a' * 12}", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         prune(ImageStore(root))
-    assert leftovers(root) == [f"layer-{'a' * 64}"]
+    assert leftovers(root) == [f"layer-{'a' * 64}", f"lock-{'a' * 12}"]
+
+
+def test_the_lock_of_a_layer_leaves_no_file(root: Path) -> None:
+    load(ImageStore(root), io.BytesIO(docker_archive([(build([LOWER, UPPER]), ["app:1"])])))
+    assert is_whole(root, "app:1")
+    ingest = ImageStore(root).blobs.ingest
+    assert list(ingest.iterdir()) == []
+    (ingest / f"lock-{'c' * 12}").touch()  # of a process that was killed
+    prune(ImageStore(root))
+    assert list(ingest.iterdir()) == []
+
+
+def test_a_layer_waits_for_the_lock_that_has_its_path_now(tmp_path: Path, root: Path) -> None:
+    store, diff_id = ImageStore(root), digest_of(UPPER)
+    (blob := tmp_path / "blob").write_bytes(UPPER)
+    lock = store.blobs.ingest / f"lock-{diff_id[7:19]}"
+    with ThreadPoolExecutor(1) as pool, open(lock, "wb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        unpacking = pool.submit(store.layers.unpack, blob, diff_id)
+        _until(lambda: is_waited_for(first))
+        lock.unlink()
+        with open(lock, "wb") as second:
+            fcntl.flock(second, fcntl.LOCK_EX)
+            fcntl.flock(first, fcntl.LOCK_UN)
+            _until(lambda: unpacking.done() or is_waited_for(second))
+            assert not store.layers.has(diff_id)
+            lock.unlink()
+        unpacking.result()
+    assert store.layers.has(diff_id)
+    assert not lock.exists()
+
+
+def is_waited_for(file: BinaryIO) -> bool:
+    """Returns True if a thread waits for the lock of the file: proc_locks(5) marks such lines with an arrow."""
+    inode = f":{os.fstat(file.fileno()).st_ino} "
+    return any("-> FLOCK" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def _until(probe: Callable[[], bool]) -> None:
+    while not probe():
+        time.sleep(0.002)
 
 
 def test_a_lease_ends_with_its_block_and_with_its_process(root: Path) -> None:

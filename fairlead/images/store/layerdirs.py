@@ -63,7 +63,7 @@ class LayerDirs:
         self._lease.add(diff_id)
         if self.has(diff_id):
             return
-        with self._lock(diff_id):
+        with self._lock(diff_id[7:]):
             if not self.has(diff_id):
                 self._unpack(blob, diff_id)
 
@@ -97,19 +97,38 @@ class LayerDirs:
         return size
 
     def discard_broken(self) -> None:
-        """Removes layers that killed processes left half unpacked."""
-        for path in self._ingest.glob("layer-*"):
-            with contextlib.suppress(BlockingIOError), self._lock(f"sha256:{path.name[6:]}", fcntl.LOCK_NB):
-                discard(path)
+        """Removes layers that killed processes left half unpacked, and their locks."""
+        for pattern in ("layer-*", "lock-*"):
+            for path in self._ingest.glob(pattern):
+                with contextlib.suppress(BlockingIOError), self._lock(path.name.partition("-")[2], fcntl.LOCK_NB):
+                    if pattern == "layer-*":
+                        discard(path)
 
     @contextlib.contextmanager
-    def _lock(self, diff_id: str, further: int = 0) -> Iterator[None]:
-        fd = os.open(self._ingest / f"lock-{diff_id[7:19]}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _lock(self, digest: str, further: int = 0) -> Iterator[None]:
+        """Locks a layer by its digest without the prefix. The file of the lock exists only while the block lasts."""
+        path = self._ingest / f"lock-{digest[:12]}"
+        fd = _open_locked(path, fcntl.LOCK_EX | further)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | further)
             yield
         finally:
+            path.unlink(missing_ok=True)  # before the end of the lock: the next owner notices it
             os.close(fd)
+
+
+def _open_locked(path: Path, operation: int) -> int:
+    """Returns a locked descriptor of the file that has the path now: a previous owner has deleted its own."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, operation)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), os.stat(path)):
+                    return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
 
 
 def discard(path: Path) -> None:
