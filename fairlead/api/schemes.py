@@ -5,6 +5,8 @@ from __future__ import annotations
 _WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090})
 _SECURE = frozenset({443, 6443, 8443, 9443})
 _DEFAULT = {"http": 80, "https": 443}
+_WEB_NAME = "web"
+"""Beginning of the name of a port that browsers open; it does not say whether by TLS."""
 
 
 def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol: str = "") -> str:
@@ -15,7 +17,9 @@ def scheme_of(port: int, *, protocol: str = "TCP", name: str = "", app_protocol:
         return claimed
     if app_protocol:
         return "tcp"
-    return "https" if port in _SECURE else "http" if port in _WEB else "tcp"
+    if port in _SECURE:
+        return "https"
+    return "http" if port in _WEB or name.partition("-")[0] == _WEB_NAME else "tcp"
 
 
 def claimed_scheme(name: str, app_protocol: str) -> str:
@@ -23,7 +27,7 @@ def claimed_scheme(name: str, app_protocol: str) -> str:
     for hint in (app_protocol.rpartition("/")[2], name.partition("-")[0]):
         if hint in ("https", "wss"):
             return "https"
-        if hint in ("http", "h2c", "ws", "web", "http2"):
+        if hint in ("http", "h2c", "ws", "http2"):
             return "http"
     return ""
 

@@ -122,6 +122,7 @@ def test_an_annotation_that_makes_no_sense_is_no_port(text: str) -> None:
         (port(5432), "tcp"),
         (port(9999, name="https-web"), "https"),
         (port(9999, name="web"), "http"),
+        (port(443, name="web"), "https"),
         (port(80, appProtocol="https"), "https"),
         (port(80, appProtocol="kubernetes.io/h2c"), "http"),
         (port(80, appProtocol="mysql"), "tcp"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from fairlead.lint.checks.app_protocol import app_protocols
 from fairlead.lint.checks.autoscaling import autoscaler_targets
 from fairlead.lint.checks.duplicates import duplicate_objects
+from fairlead.lint.checks.endpoints import endpoints
 from fairlead.lint.checks.external_name import external_names
 from fairlead.lint.checks.headless import governing_services
 from fairlead.lint.checks.ingress import ingress_backends
@@ -25,6 +27,8 @@ CHECKS: tuple[Check, ...] = (
     duplicate_objects,
     selectors,
     target_ports,
+    app_protocols,
+    endpoints,
     external_names,
     load_balancer_classes,
     node_ports,
