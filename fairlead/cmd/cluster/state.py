@@ -13,6 +13,7 @@ import time
 from fairlead.base.codec import decode, encode
 from fairlead.base.dataclass import dataclass, field
 from fairlead.cmd.cluster import config as settings
+from fairlead.cmd.cluster.installation import Installation
 from fairlead.cmd.cluster.lock import try_lock
 from fairlead.cmd.cluster.paths import Paths, overwrite, write_private
 from fairlead.cmd.errors import CommandError
@@ -53,6 +54,8 @@ class Run:
     """The host's end of the link that carries its routes; empty without `--host-routes`."""
     hostAddresses: list[str] = field(default_factory=list)
     """The host's addresses on that link, as the cluster sees them."""
+    installation: Installation = Installation()
+    """The program's files when the cluster started."""
 
     def write(self, paths: Paths) -> None:
         """Writes the file. Raises CommandError if the disk is full and the old file is too short to be overwritten."""

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from fairlead.base.clock import Clock
 from fairlead.base.limits import descriptor_limit, explain_limit, raise_descriptor_limit, set_descriptor_limit
+from fairlead.cmd.cluster.installation import Installation, upgraded
 from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process.channel import Channel
@@ -35,7 +36,15 @@ EXPLAINED = 78
 
 
 class Pid1:
-    def __init__(self, channel: Channel, paths: Paths, *, warm: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        paths: Paths,
+        *,
+        warm: Callable[[], None],
+        clock: Clock,
+        installation: Installation,
+    ) -> None:
         self.channel = channel
         self._paths = paths
         self._warm: Callable[[], None] | None = warm
@@ -46,6 +55,7 @@ class Pid1:
         self._renewals: dict[str, Renewal] = {}
         self._readers: dict[int, Callable[[], None]] = {}
         self._descriptors = descriptor_limit()
+        self._installation = installation
         self._next_turn = clock.monotonic() + EVERY_S
 
     def renew(self, name: str, renewal: Renewal) -> None:
@@ -133,6 +143,8 @@ class Pid1:
         except BaseException:  # noqa: BLE001 - the top of a process: goes to its log, and pid 1 restarts it
             _print_exception()
         finally:
+            if code and self._installation.is_replaced():
+                print(upgraded(self._paths.root.name), file=sys.stderr, flush=True)
             os._exit(code)
 
     def _redirect(self, component: Component) -> None:

@@ -22,6 +22,7 @@ from fairlead.base.dataclass import dataclass
 from fairlead.base.instant import Instant
 from fairlead.base.limits import explain_limit
 from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.installation import Installation
 from fairlead.cmd.cluster.paths import Paths
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import template
@@ -54,6 +55,7 @@ class Inherited:
     link: HostLink | None
     """The link to the host's network, or None without `--host-routes`."""
     started: Instant
+    installation: Installation
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ def _build(inherited: Inherited, channel: Channel, clock: Clock) -> Pid1:
     _import_shared()
     nodes = _new_nodes(inherited.config)
     inside = _inside_socket(inherited.config)
-    pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock)
+    pid1 = Pid1(channel, inherited.paths, warm=template.warm, clock=clock, installation=inherited.installation)
     fd_store = FdStore()
     pid1.watch(fd_store.fileno(), fd_store.receive)
     # The relay imports least. Of the others the control plane is first, because they wait until it answers.

@@ -24,6 +24,7 @@ from fairlead.base.clock import Clock
 from fairlead.base.limits import explain_limit
 from fairlead.cmd.cluster import kubeconfig
 from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.installation import installation
 from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
@@ -87,6 +88,7 @@ class Supervisor:
         pid = os.getpid()
         port = self._api.getsockname()[1]
         self._run = Run(pid, start_time(pid) or 0, api=f"https://127.0.0.1:{port}", kubeconfig=str(paths.kubeconfig))
+        self._run.installation = installation()
         network = config.network()
         if link is not None:
             self._run.hostLink = link.name
@@ -198,6 +200,7 @@ class Supervisor:
             dns_fd=dns_end.fileno(),
             link=self._link,
             started=self._clock.now(),
+            installation=self._run.installation,
         )
         log = open_log(self._paths.log("sandbox"))
         pid1: Any = partial(run_sandbox, inherited, theirs, clock=self._clock)

@@ -41,6 +41,7 @@ def describe(name: str, paths: Paths) -> dict[str, Any]:
         "name": name,
         "running": True,
         "ready": run.ready,
+        "upgraded": run.installation.is_replaced(),
         "pid": run.pid,
         "api": run.api,
         "apiAnswers": ready is not None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from fairlead.base.texts import LANGUAGES, Catalogue, catalogue, language
 from fairlead.cli.api import Api
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.config import ClusterConfig
+from fairlead.cmd.cluster.installation import upgraded
 from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.cluster.paths import read_domain
 from fairlead.cmd.errors import CommandError, UsageError
@@ -124,6 +126,8 @@ class Explainer:
     def __init__(self, cluster: str, namespace: str) -> None:
         self._cluster, self._namespace = cluster, namespace
         self._paths, self._run = running(cluster)
+        if self._run.installation.is_replaced():
+            print(as_typed(upgraded(cluster)), file=sys.stderr)
         config = settings.load(self._paths)
         if config is None:
             raise lost_settings(cluster, self._paths)

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from fairlead.cmd.cluster.installation import upgraded
 from fairlead.cmd.cluster.lookup import no_such_cluster, why_down
 from fairlead.cmd.cluster.paths import paths_of
 from fairlead.cmd.errors import CommandError
@@ -53,6 +54,8 @@ def _render(tree: dict[str, Any]) -> str:
     head = (
         f'cluster "{tree["name"]}" is {state} (pid {tree["pid"]})\nAPI: {_apis(tree)}\nkubeconfig: {tree["kubeconfig"]}'
     )
+    if tree["upgraded"]:
+        head += f"\n{upgraded(tree['name'])}"
     if tree["authorizationMode"] == "AlwaysAllow":
         head += (
             "\nauthorization: AlwaysAllow, every user and every Pod may do everything; roles decide after "
