@@ -137,6 +137,7 @@ def test_pods_start_in_order_with_stable_names() -> None:
     first = bench.pods[0]
     (revision,) = bench.revisions
     assert (first.spec.hostname, first.spec.subdomain) == ("web-0", "db")
+    assert revision.metadata.labels == {"app": "web", "controller.kubernetes.io/hash": revision.metadata.name[4:]}
     assert first.metadata.labels == {
         "app": "web",
         "statefulset.kubernetes.io/pod-name": "web-0",
@@ -158,7 +159,8 @@ def test_a_pod_that_is_not_ready_holds_up_the_next() -> None:
 def test_parallel_pods_start_and_end_together() -> None:
     bench = Bench(stateful_set(podManagementPolicy="Parallel"))
     bench.step()
-    assert [create.obj.metadata.name for create in bench.plan().create] == ["web-0", "web-1", "web-2"]
+    made = [create.obj.metadata for create in bench.plan().create]
+    assert [(meta.generateName, meta.name) for meta in made] == [("web-", f"web-{number}") for number in range(3)]
     bench.settle()
     bench.change(replicas=1)
     assert [delete.obj.metadata.name for delete in bench.plan().delete] == ["web-2", "web-1"]

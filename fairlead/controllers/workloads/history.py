@@ -22,7 +22,22 @@ from fairlead.machinery.kinds.decode import to_tree
 from fairlead.runtime.plan import NOTHING, Create, Delete, Plan, Update
 
 HASH_LABEL = "controller-revision-hash"
+"""Label of Pods, and of the revisions of DaemonSets."""
+STATEFUL_HASH_LABEL = "controller.kubernetes.io/hash"
+"""Label of the revisions of StatefulSets."""
 _LONGEST_PREFIX = 223
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The names of new revisions."""
+
+    taken: Collection[str]
+    """The names of all revisions of the namespace."""
+    collisions: int
+    """The set's count of hashes that were in use for another template."""
+    label: str = HASH_LABEL
+    """The label of a revision that holds its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +60,16 @@ def history_of(
     template: PodTemplateSpec,
     owner: OwnerReference,
     owned: Sequence[ControllerRevision],
-    *,
-    taken: Collection[str],
-    collisions: int,
+    naming: Naming,
 ) -> History:
-    """Returns the history of a set. `owned`: its revisions. `taken`: the names of all revisions of the namespace."""
+    """Returns the history of a set. `owned`: its revisions."""
     ordered = sorted(owned, key=_by_revision)
     same = [revision for revision in ordered if has_template(revision, template)]
     old = tuple(revision for revision in ordered if revision not in same)
     number = max((revision.revision for revision in old), default=0) + 1
     if not same:
-        created = _revision(obj, template, owner, number, collisions)
-        if created.metadata.name in taken:
+        created = _revision(obj, template, owner, number, naming)
+        if created.metadata.name in naming.taken:
             return History(None, old, collides=True)
         return History(None, old, plan=Plan(create=(Create(CONTROLLER_REVISION, created),)))
     current = same[-1]
@@ -104,13 +117,13 @@ def _stored(revision: ControllerRevision) -> Any:
 
 
 def _revision(
-    obj: Object, template: PodTemplateSpec, owner: OwnerReference, number: int, collisions: int
+    obj: Object, template: PodTemplateSpec, owner: OwnerReference, number: int, naming: Naming
 ) -> ControllerRevision:
-    hash = template_hash(template, collisions)
+    hash = template_hash(template, naming.collisions)
     meta = ObjectMeta(
         name=f"{obj.metadata.name[:_LONGEST_PREFIX]}-{hash}",
         namespace=obj.metadata.namespace,
-        labels=template.metadata.labels | {HASH_LABEL: hash},
+        labels=template.metadata.labels | {naming.label: hash},
         annotations=dict(obj.metadata.annotations),
         ownerReferences=[owner],
     )

@@ -21,7 +21,7 @@ from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
 from fairlead.controllers.workloads.daemonset.nodes import fit_of, pod_for, target_of
 from fairlead.controllers.workloads.daemonset.rolling import Case, Change, by_age, excess, next_updates, surge_of
-from fairlead.controllers.workloads.history import HASH_LABEL, History, hash_of, history_of, surplus
+from fairlead.controllers.workloads.history import HASH_LABEL, History, Naming, hash_of, history_of, surplus
 from fairlead.controllers.workloads.podfacts import available_from, requirements
 from fairlead.runtime.plan import NOTHING, Create, Delete, EventRecord, Patch, Plan, Update
 
@@ -53,7 +53,7 @@ def reconcile(
         return Plan(patch=(*claimed.patches, *versions.patches))
     collisions = ds.status.collisionCount or 0
     taken = {revision.metadata.name for revision in revisions}
-    history = history_of(ds, ds.spec.template, owner, versions.owned, taken=taken, collisions=collisions)
+    history = history_of(ds, ds.spec.template, owner, versions.owned, Naming(taken, collisions))
     if history.collides:
         return Plan(status=_status_update(ds, msgspec.structs.replace(ds.status, collisionCount=collisions + 1)))
     if history.plan or history.current is None:

@@ -23,7 +23,7 @@ from fairlead.base.dataclass import dataclass, field
 from fairlead.base.instant import Instant
 from fairlead.controllers.ownership import controller_reference
 from fairlead.controllers.workloads.claims import claim
-from fairlead.controllers.workloads.history import History, history_of, surplus
+from fairlead.controllers.workloads.history import STATEFUL_HASH_LABEL, History, Naming, history_of, surplus
 from fairlead.controllers.workloads.podfacts import requirements
 from fairlead.controllers.workloads.statefulset.case import Case, numbered, revision_of, status_of
 from fairlead.controllers.workloads.statefulset.pods import (
@@ -72,8 +72,8 @@ def reconcile(
     if claimed.patches or versions.patches:
         return Plan(patch=(*claimed.patches, *versions.patches))
     collisions = s.status.collisionCount or 0
-    taken = {revision.metadata.name for revision in revisions}
-    history = history_of(s, s.spec.template, owner, versions.owned, taken=taken, collisions=collisions)
+    naming = Naming({revision.metadata.name for revision in revisions}, collisions, STATEFUL_HASH_LABEL)
+    history = history_of(s, s.spec.template, owner, versions.owned, naming)
     if not adopt:
         return NOTHING if history.current is None else _finish(_case(s, claimed.owned, claims, history, now), _Writes())
     if history.collides:

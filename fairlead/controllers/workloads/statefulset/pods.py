@@ -52,6 +52,7 @@ def new_pod(s: StatefulSet, template: PodTemplateSpec, revision: str, ordinal: i
     labels = template.metadata.labels | identity_labels(name, ordinal) | {HASH_LABEL: revision}
     meta = ObjectMeta(
         name=name,
+        generateName=f"{s.metadata.name}-",
         namespace=s.metadata.namespace,
         labels=labels,
         annotations=template.metadata.annotations,
