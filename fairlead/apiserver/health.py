@@ -9,7 +9,7 @@ from fairlead.runtime.client import Request, Response
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 PATHS = ("/healthz", "/livez", "/readyz")
-_OF_READINESS = frozenset({"informer-sync", "shutdown"})
+_OF_READINESS = frozenset({"store-writes", "informer-sync", "shutdown"})
 """Checks of /readyz alone."""
 
 

@@ -21,6 +21,7 @@ from fairlead.base.log import Log
 from fairlead.base.tasks import Nursery, keep_running
 from fairlead.machinery.kinds.scheme import Scheme
 from fairlead.runtime.client import Transport
+from fairlead.store.health import WriteHealth
 from fairlead.store.model import Store
 
 
@@ -42,8 +43,9 @@ class ApiServer:
         self._started = False
         self._stopping = False
         self._nursery = Nursery()
-        self._resources = Resources(scheme, store)
-        base = Base(scheme, store, self._resources, settings, clock=clock, rng=rng, ids=ids, log=log)
+        self._store = WriteHealth(store)
+        self._resources = Resources(scheme, self._store)
+        base = Base(scheme, self._store, self._resources, settings, clock=clock, rng=rng, ids=ids, log=log)
         self._access = Access(base)
         self._writing = Writing(base, self._access)
         self._serving = Serving(base, self._access, self._writing, self._ready)
@@ -110,6 +112,7 @@ class ApiServer:
             "ping": True,
             "log": True,
             "store": self._started,
+            "store-writes": self._store.writable,
             "informer-sync": self._started,
             "shutdown": not self._stopping,
         }

@@ -28,6 +28,10 @@ class Damaged(StoreError):
     """The file, or an object in it, cannot be read."""
 
 
+class InvalidWrite(StoreError):
+    """The store takes no such transaction, e.g. because it is too large. Others may succeed."""
+
+
 class RefusedWrite(StoreError):
     """A comparison failed. `revision` is one whose state shows why: wait for it before trying again."""
 

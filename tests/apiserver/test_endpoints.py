@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from fairlead.store.memory import MemoryStore
+from fairlead.store.model import Compare, Full, Operation, TxnResult
 
 from .harness import CONFIG_MAPS, SERVICES, Api, config_map, start, story
 
@@ -19,7 +21,8 @@ async def test_health_in_short_and_in_long(api: Api) -> None:
     assert response.body == (b"[+]ping ok\n[+]log ok\n[+]store ok\nlivez check passed\n")
     response = await api.call("GET", "/readyz", query={"verbose": "", "exclude": "log"})
     assert response.body == (
-        b"[+]ping ok\n[+]log excluded: ok\n[+]store ok\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n"
+        b"[+]ping ok\n[+]log excluded: ok\n[+]store ok\n[+]store-writes ok\n"
+        b"[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n"
     )
     response = await api.call("GET", "/livez", query={"verbose": "", "exclude": "x"})
     assert b'warn: some health checks cannot be excluded: no matches for "x"\n' in response.body
@@ -34,6 +37,36 @@ async def test_health_in_short_and_in_long(api: Api) -> None:
     assert (await api.call("GET", "/livez")).body == b"ok"
     api.server._stopping = False
     assert (await api.call("GET", "/healthz/nothing")).status == 404
+
+
+class FullStore(MemoryStore):
+    """A store on a disk without room, as long as `full` is set."""
+
+    full = False
+
+    async def txn(self, compare: Sequence[Compare], operations: Sequence[Operation]) -> TxnResult:
+        if self.full:
+            raise Full("no room")
+        return await super().txn(compare, operations)
+
+
+def test_a_server_is_not_ready_while_its_store_cannot_be_written() -> None:
+    async def use() -> None:
+        store = FullStore()
+        api = await start(store)
+        assert (await api.call("GET", "/readyz")).status == 200
+        store.full = True
+        assert (await api.error("POST", CONFIG_MAPS, config_map("a"))).code == 500
+        refused = await api.call("GET", "/readyz", query={"verbose": ""})
+        assert (refused.status, refused.body.splitlines()[3]) == (500, b"[-]store-writes failed: reason withheld")
+        assert (await api.call("GET", "/readyz/store-writes")).status == 500
+        assert (await api.call("GET", "/livez")).status == 200
+        store.full = False
+        await api.ok("POST", CONFIG_MAPS, config_map("a"))
+        assert (await api.call("GET", "/readyz")).body == b"ok"
+        await api.server.stop()
+
+    asyncio.run(use())
 
 
 @story

@@ -15,7 +15,7 @@ from fairlead.store.etcd.address import AddressError, Member, parse
 from fairlead.store.etcd.members import Certificates, Target
 from fairlead.store.etcd.store import EtcdStore, after_repetition
 from fairlead.store.etcd.watch import prefix_end
-from fairlead.store.model import Compare, Delete, Put, Record, StoreError, TxnResult, Unavailable
+from fairlead.store.model import Compare, Delete, Full, Put, Record, StoreError, TxnResult, Unavailable
 from fairlead.store.writes import create
 from tests.store.etcd import EtcdCluster, etcd_cluster, leader_of, open_etcd
 from tests.store.pki import make_pki
@@ -165,7 +165,7 @@ def test_a_write_to_a_full_etcd_says_so_and_reads_go_on(tmp_path: Path) -> None:
 
         async def main() -> None:
             async with open_etcd(cluster) as store:
-                with pytest.raises(StoreError, match=r"etcd is full .*: compact and defragment it, then disarm"):
+                with pytest.raises(Full, match=r"etcd is full .*: compact and defragment it, then disarm"):
                     await fill(store)
                 assert (await store.list("/full")).records
 

@@ -15,7 +15,7 @@ from aetcd import rpc
 from grpc import aio
 
 from fairlead.base.dataclass import dataclass
-from fairlead.store.model import Compacted, StoreError, Unavailable
+from fairlead.store.model import Compacted, Full, InvalidWrite, StoreError, Unavailable
 
 T = TypeVar("T")
 
@@ -124,5 +124,6 @@ def _translated(error: aio.AioRpcError) -> StoreError:
     if error.code() is grpc.StatusCode.OUT_OF_RANGE and "compacted" in details:
         return Compacted(details)
     if _FULL in details:
-        return StoreError(f"etcd is full ({details}): compact and defragment it, then disarm its NOSPACE alarm")
-    return StoreError(f"etcd: {details}")
+        return Full(f"etcd is full ({details}): compact and defragment it, then disarm its NOSPACE alarm")
+    error_type = InvalidWrite if error.code() is grpc.StatusCode.INVALID_ARGUMENT else StoreError
+    return error_type(f"etcd: {details}")
