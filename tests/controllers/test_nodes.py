@@ -65,7 +65,7 @@ def test_a_silent_node_becomes_unknown_then_tainted_and_its_pods_not_ready() -> 
     p.spec.tolerations = [Toleration(key="node.kubernetes.io/unreachable", operator="Exists", tolerationSeconds=300)]
     plan = look(n, p, at=41)
     p = applied(plan, [p], Pod)[0]
-    assert [(c.type, c.status) for c in p.status.conditions] == [("Ready", "False")]
+    assert [(c.type, c.status, c.reason) for c in p.status.conditions] == [("Ready", "False", "")]
     assert (plan.delete, plan.retry_after) == ((), 300)
     assert not look(n, p, at=42)
     due = look(n, p, at=341)

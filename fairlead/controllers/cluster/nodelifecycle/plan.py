@@ -189,10 +189,10 @@ def _claims_ready(pod: Pod) -> bool:
 
 
 def _unready(pod: Pod, now: Instant) -> Update:
+    """Returns the write that makes a pod not ready. The condition keeps its reason, as upstream's does: the event
+    says why."""
     conditions = [
-        msgspec.structs.replace(c, status="False", reason="NodeNotReady", lastTransitionTime=render_time(now))
-        if c.type == "Ready"
-        else c
+        msgspec.structs.replace(c, status="False", lastTransitionTime=render_time(now)) if c.type == "Ready" else c
         for c in pod.status.conditions
     ]
     status = msgspec.structs.replace(pod.status, conditions=conditions)
