@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairlead.api.core.service.predicates import is_external_name
@@ -72,7 +72,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     words = args.subject
+    if args.passive and (args.http or args.sender):
+        flag = "--http" if args.http else "--from"
+        raise UsageError(f"{flag} is about what is tried, and --passive tries nothing: omit one of them")
+    if args.http and args.sender == "host":
+        raise UsageError("--http sends requests from Pods and nodes, not from the host: give --from node/NAME")
     if words and words[0] == "dns":
+        _refuse(args, ("http", "passive", "port"), "dns NAME")
         return _run_dns(args, words[1:])
     if len(words) != 1:
         raise UsageError("name one object, e.g. fairlead why svc/web, or fairlead why dns NAME")
@@ -80,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if kind == "svc" and "." in name:  # a name as in DNS
         name, _, rest = name.partition(".")
         args.namespace = rest.partition(".")[0]
+    if kind != "svc":
+        _refuse(args, ("http", "sender", "port"), words[0])
     try:
         diagnosis = Explainer(args.name, args.namespace).explain(kind, name, args)
     except UsageError:
@@ -88,6 +96,14 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(str(e), code=2) from e
     _show(diagnosis, args)
     return diagnosis.exit_code
+
+
+def _refuse(args: argparse.Namespace, dests: Sequence[str], subject: str) -> None:
+    """Raises UsageError for a flag without effect for the subject."""
+    for dest in dests:
+        if getattr(args, dest):
+            flag = {"sender": "from"}.get(dest, dest)
+            raise UsageError(f"--{flag} has no effect for {subject}: omit it, or name a Service")
 
 
 def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
