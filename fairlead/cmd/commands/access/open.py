@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import webbrowser
 from collections.abc import Callable
 from functools import partial
 from time import sleep
@@ -24,6 +22,7 @@ from fairlead.cli.services import (
     is_published,
     published_ports,
 )
+from fairlead.cmd.browser import open_page
 from fairlead.cmd.errors import CommandError, UsageError
 from fairlead.cmd.objectnames import add_namespace, service_name
 from fairlead.cmd.wiring.clusterapi import ask, connect
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     name = given or _only_one(api, args.namespace)
     port = _wait_for(partial(_find, api, name, args.namespace, args.port, routed=routed), RealClock())
     url = browsable(port.url)
-    if not args.only_print and url.startswith("http") and _has_desktop() and webbrowser.open(url):
+    if not args.only_print and url.startswith("http") and open_page(url):
         print(f"opened {url}")
     else:
         print(url)
@@ -109,7 +108,3 @@ def _how_to_publish(service: Tree) -> str:
         f'service "{name}" is of type {of_type.type}, which only the cluster can reach; '
         f"to reach it from here: kubectl patch svc {name}{option} -p '{patch}'"
     )
-
-
-def _has_desktop() -> bool:
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -8,13 +8,14 @@ import os
 import signal
 import ssl
 import sys
-import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fairlead.base.numbers import port_number
+from fairlead.cmd.browser import open_page
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.lookup import lost_settings, running
 from fairlead.cmd.errors import CommandError, UsageError
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--context needs --kubeconfig")
     access, anonymous = _accesses(args)
     relay = _listen(_target(anonymous), port, None if args.any_user else _users(os.environ))
-    return asyncio.run(_serve(access, relay, open_browser=not args.only_print and _has_desktop()))
+    return asyncio.run(_serve(access, relay, open_browser=not args.only_print))
 
 
 def _listen(target: Target, port: int, users: frozenset[int] | None) -> Relay:
@@ -76,12 +77,13 @@ def _users(environment: Mapping[str, str]) -> frozenset[int]:
 async def _serve(access: Access, relay: Relay, *, open_browser: bool) -> int:
     url = await _new_url(access, relay)
     print(url, flush=True)
-    if open_browser:
-        webbrowser.open(url)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, ended.set)
     serving, asking = asyncio.ensure_future(relay.run()), asyncio.ensure_future(_on_enter(access, relay))
+    if open_browser:
+        # Not waited for: some browsers stay in the foreground, and the page is served meanwhile.
+        Thread(target=open_page, args=(url,), daemon=True).start()
     try:
         await ended.wait()
     finally:
@@ -163,7 +165,3 @@ def _target(access: Access) -> Target:
     parts = urlsplit(access.server)
     host = parts.hostname or ""
     return Target(host, parts.port or (443 if access.tls else 80), access.tls, access.server_name or host)
-
-
-def _has_desktop() -> bool:
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
