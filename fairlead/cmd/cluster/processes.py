@@ -35,6 +35,17 @@ def find_components(supervisor: int) -> Iterator[tuple[str, int]]:
                     yield f.read().strip(), pid
 
 
+def exit_of_init(sandbox: int) -> int | None:
+    """Returns the exit code of the sandbox's pid 1, negative for a signal; None if it is unknown.
+
+    Its parent, `sandbox`, never waits for it, so that it stays a zombie (proc_pid_stat(5), field 52).
+    """
+    for init in _children(sandbox):
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{init}/stat", "rb") as f:
+            return os.waitstatus_to_exitcode(int(f.read().rpartition(b")")[2].split()[49]))
+    return None
+
+
 def _is_locked(paths: Paths) -> bool:
     """Returns whether a process holds the lock. Takes a shared lock for a moment: `try_lock` of others is repeated."""
     try:

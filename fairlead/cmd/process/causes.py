@@ -79,3 +79,13 @@ def explain_exit(code: int) -> str:
     if code == -signal.SIGABRT:  # libuv aborts if it gets no thread
         return f"no thread could be started; {explain_limit(OSError(errno.EAGAIN, ''))}"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def explain_init(code: int | None, log: Path) -> str:
+    """Explains the end of the sandbox's pid 1. The last line of its log is the cause only if an exception ended it: a
+    signal leaves the line that was last before it, on another process."""
+    what = "pid 1 of the sandbox, which all processes of the cluster need,"
+    if code is None:
+        return f"{what} ended"
+    last = last_line(log) if code > 0 else ""
+    return f"{what} {explain_exit(code)}{last and f' ({last})'}"

@@ -77,6 +77,10 @@ def _enter(channel: Channel, supervisor: int, pid1: Callable[[], NoReturn]) -> N
         try:
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             pid1()
+        except BaseException:  # noqa: BLE001 - the top of a process: goes to its log
+            import traceback
+
+            traceback.print_exc()
         finally:
             os._exit(1)
     with contextlib.suppress(OSError):

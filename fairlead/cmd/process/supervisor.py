@@ -29,7 +29,7 @@ from fairlead.cmd.cluster.paths import Paths, open_log
 from fairlead.cmd.cluster.state import Component, NodeRecord, Run, start_time
 from fairlead.cmd.errors import CommandError
 from fairlead.cmd.process import enter, imageservice, preflight
-from fairlead.cmd.process.causes import StorageWatch, explain_exit, last_line, storage_problem
+from fairlead.cmd.process.causes import StorageWatch, explain_exit, explain_init, last_line, storage_problem
 from fairlead.cmd.process.cgroups import remove_groups
 from fairlead.cmd.process.channel import pair
 from fairlead.cmd.process.messages import (
@@ -296,10 +296,11 @@ class Supervisor:
     def _receive(self) -> None:
         received = self._channel.receive()
         if received is None:
+            from fairlead.cmd.cluster.processes import exit_of_init
+
             self._ended_by_itself = True
             log = self._paths.log("sandbox")
-            last = last_line(log)
-            raise self._failed(f"the sandbox ended unexpectedly{last and f' ({last})'}", log)
+            raise self._failed(explain_init(exit_of_init(self._sandbox), log), log)
         message, pid = received
         if not isinstance(message, Ended):
             self._patience.advance(self._clock.monotonic())

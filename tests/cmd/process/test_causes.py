@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fairlead.cmd.cluster.paths import Paths
+from fairlead.cmd.cluster.processes import exit_of_init
 from fairlead.cmd.errors import CommandError
-from fairlead.cmd.process.causes import StorageWatch, explain_exit, last_line, storage_problem
+from fairlead.cmd.process.causes import StorageWatch, explain_exit, explain_init, last_line, storage_problem
 from fairlead.net import linux
 from tests.net.sandbox import as_any_user, in_sandbox
 
@@ -104,3 +107,33 @@ def test_ends_without_a_line_are_explained() -> None:
     assert explain_exit(1) == "ended with exit code 1"
     assert explain_exit(-signal.SIGKILL) == "ended by SIGKILL"
     assert "no thread could be started; too many processes" in explain_exit(-signal.SIGABRT)
+
+
+def test_the_end_of_pid_1_is_not_put_down_to_a_component_that_ended_before(tmp_path: Path) -> None:
+    log = tmp_path / "sandbox.log"
+    log.write_text("agent-node3 ended with -9\n")
+    what = "pid 1 of the sandbox, which all processes of the cluster need,"
+    assert explain_init(-signal.SIGKILL, log) == f"{what} ended by SIGKILL"
+    assert explain_init(None, log) == f"{what} ended"
+    log.write_text("Traceback (most recent call last):\nOSError: [Errno 24] Too many open files\n")
+    assert explain_init(1, log) == f"{what} ended with exit code 1 (OSError: [Errno 24] Too many open files)"
+
+
+@pytest.mark.parametrize(("end", "code"), [("os.kill(os.getpid(), 9)", -signal.SIGKILL), ("os._exit(3)", 3)])
+def test_the_exit_of_pid_1_is_read_though_its_parent_does_not_wait(end: str, code: int) -> None:
+    parent = (
+        "import os, sys\n"
+        f"if not (child := os.fork()): {end}\n"
+        "os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)\n"
+        "os.execlp('sh', 'sh', '-c', 'echo; read x')"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert exit_of_init(process.pid) == code
+
+
+def test_the_exit_of_a_sandbox_without_pid_1_is_unknown() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        assert exit_of_init(process.pid) is None
