@@ -12,6 +12,8 @@ from fairlead.lint.near import nearest
 
 _TEMPLATES = (("spec", "template"), ("spec", "jobTemplate", "spec", "template"))
 DEFAULT_NAMESPACE = "default"
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+"""The fields of a container that have its probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class World:
         key, value = next(iter(selector.items()))
         near = self._by_label.get((namespace, key, value), [])
         return [one for one in near if selector.items() <= one.labels.items()]
+
+    def served_ports(self) -> Iterator[tuple[Manifest, Value, list[Template]]]:
+        """Yields each port of a Service with the templates that the Service selects, if there are any."""
+        for service in self.of_kind("Service"):
+            selector = service.value.strings_at("spec", "selector")
+            templates = self.selected(selector, service.namespace) if selector else []
+            for port in service.value.list_at("spec", "ports") if templates else []:
+                yield service, port, templates
 
     @functools.cached_property
     def _by_label(self) -> Mapping[tuple[str, str, str], list[Template]]:

@@ -13,19 +13,15 @@ from fairlead.api.schemes import claimed_scheme
 from fairlead.base.texts import text
 from fairlead.lint.document import Entry, Value
 from fairlead.lint.problem import Problem
-from fairlead.lint.world import Manifest, Template, World
+from fairlead.lint.world import PROBES, Manifest, Template, World
 
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _NAMES = {"http": "HTTP", "https": "HTTPS"}
 _SECURE = 443
 
 
 def app_protocols(world: World) -> Iterator[Problem]:
-    for service in world.of_kind("Service"):
-        selector = service.value.strings_at("spec", "selector")
-        templates = world.selected(selector, service.namespace) if selector else []
-        for port in service.value.list_at("spec", "ports") if templates else []:
-            yield from _check(service, port, templates)
+    for service, port, templates in world.served_ports():
+        yield from _check(service, port, templates)
 
 
 def _check(service: Manifest, port: Value, templates: list[Template]) -> Iterator[Problem]:
@@ -80,7 +76,7 @@ def _may_end_tls(service: Manifest) -> bool:
 def _asked(container: Value, target: object) -> Iterator[str]:
     """Yields the schemes by which the probes of a container ask its port, given by number or by name."""
     numbers = {one.string("name"): one.tree().get("containerPort") for one in container.list_at("ports") if one.entries}
-    for probe in _PROBES:
+    for probe in PROBES:
         asked = container.get(probe, "httpGet")
         port = asked.get("port") if asked is not None else None
         if asked is None or port is None or asked.get("host") is not None:

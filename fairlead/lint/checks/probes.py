@@ -8,9 +8,8 @@ from fairlead.base.texts import text
 from fairlead.lint.document import Entry, Value
 from fairlead.lint.near import nearest
 from fairlead.lint.problem import Problem
-from fairlead.lint.world import Manifest, World
+from fairlead.lint.world import PROBES, Manifest, World
 
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _HANDLERS = ("httpGet", "tcpSocket", "grpc")
 
 
@@ -25,7 +24,7 @@ def probe_ports(world: World) -> Iterator[Problem]:
 
 
 def _ports(container: Value) -> Iterator[tuple[str, Entry]]:
-    for probe in _PROBES:
+    for probe in PROBES:
         for handler in _HANDLERS:
             found = container.get(probe, handler)
             entry = found.entry("port") if found is not None else None

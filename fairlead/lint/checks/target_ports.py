@@ -12,11 +12,8 @@ from fairlead.lint.world import Manifest, Template, World
 
 
 def target_ports(world: World) -> Iterator[Problem]:
-    for service in world.of_kind("Service"):
-        selector = service.value.strings_at("spec", "selector")
-        templates = world.selected(selector, service.namespace) if selector else []
-        for port in service.value.list_at("spec", "ports") if templates else []:
-            yield from _check(service, port, templates)
+    for service, port, templates in world.served_ports():
+        yield from _check(service, port, templates)
 
 
 def _check(service: Manifest, port: Value, templates: Sequence[Template]) -> Iterator[Problem]:
