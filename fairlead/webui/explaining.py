@@ -65,6 +65,10 @@ async def why(backend: Backend, user: User, query: Mapping[str, str], known: Exp
     name, namespace, port = required(query, "name"), required(query, "namespace"), query.get("port", "")
     if kind not in KINDS:
         raise bad_request(f"kind {kind!r} cannot be explained: expected one of {', '.join(KINDS)}")
+    if (http := query.get("http", "")) not in ("", "1"):
+        raise bad_request(f"http: unknown value {http!r}: expected 1")
+    if http and not query.get("from"):
+        raise bad_request("http: requests are sent from a Pod: set from")
     listed = await _fetch_all(transport, lists(name, namespace, kind))
     snapshot = assemble(name, namespace, listed, kind=kind, port=port)
     if further := further_lists(snapshot):
@@ -75,7 +79,7 @@ async def why(backend: Backend, user: User, query: Mapping[str, str], known: Exp
     tried = None
     if snapshot.service is not None and (sender := query.get("from", "")):
         host = f"{name}.{namespace}.svc.{known.domain()}"
-        tried = await _try(backend, transport, snapshot, sender, host=host, http=query.get("http", "") == "1")
+        tried = await _try(backend, transport, snapshot, sender, host=host, http=bool(http))
     return as_tree(diagnose(observed_in(snapshot, Observed(sockets, tried))))
 
 

@@ -276,7 +276,8 @@ async def test_connections_are_tried_from_a_pod_by_the_users_that_may_run_comman
         found = {one["check"]: one for one in msgspec.json.decode(body)["checks"]}
         assert status == 200
         assert found["connection"]["cause"] == "a connection from pod/client to 10.96.0.9 port 80 was refused"
-    assert (await at.ask("GET", FROM.replace("client", "ghost"), login=at.login()))[0] == 400
+    for wrong in (FROM.replace("client", "ghost"), f"{FROM}&http=yes", f"{FROM.partition('&from')[0]}&http=1"):
+        assert (await at.ask("GET", wrong, login=at.login()))[0] == 400, wrong
 
 
 @story
