@@ -56,6 +56,32 @@ async def test_a_pod_on_a_node_gets_its_grace_period(api: Api) -> None:
 
 
 @story
+async def test_a_grace_period_is_shortened_to_now_at_most(api: Api) -> None:
+    path = await running(api, terminationGracePeriodSeconds=30)
+    await api.ok("DELETE", path)
+    assert await deletion(api, path) == ("2023-11-14T22:13:50Z", 30)
+    api.clock.advance(20)
+    await api.ok("DELETE", path, {"gracePeriodSeconds": 5})
+    assert await deletion(api, path) == ("2023-11-14T22:13:40Z", 1)
+
+
+@story
+async def test_a_pod_that_its_node_has_ended_is_deleted_now_even_if_a_finalizer_holds_it(api: Api) -> None:
+    body = pod("a", nodeName="n1")
+    body["metadata"]["finalizers"] = ["x.io/a"]
+    await api.ok("POST", PODS, body)
+    path = f"{PODS}/a"
+    await api.ok("DELETE", path)
+    assert await deletion(api, path) == ("2023-11-14T22:13:50Z", 30)
+    api.clock.advance(3)
+    await api.ok("DELETE", path, {"gracePeriodSeconds": 0})
+    assert await deletion(api, path) == ("2023-11-14T22:13:23Z", 0)
+    api.clock.advance(3)
+    await api.ok("DELETE", path, {"gracePeriodSeconds": 0})
+    assert await deletion(api, path) == ("2023-11-14T22:13:23Z", 0)
+
+
+@story
 async def test_a_finished_pod_is_not_waited_for(api: Api) -> None:
     path = await running(api)
     await api.ok("PATCH", f"{path}/status", {"status": {"phase": "Succeeded"}}, content_type=MERGE)

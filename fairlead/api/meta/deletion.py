@@ -56,20 +56,22 @@ def can_be_removed(kind: Kind[Any], obj: Any) -> bool:
 
 
 def _set_grace(meta: ObjectMeta, grace_s: int, *, asked: bool, now: Instant) -> None:
-    """Marks the object for deletion. A later deletion can only shorten the grace period."""
+    """Marks the object for deletion. A later deletion can only shorten the grace period, which ends now at the
+    earliest: a period of one second is then left, so that the node sees a deletion with grace."""
     if meta.deletionTimestamp is None:
         meta.deletionTimestamp = render_time(Instant(now + grace_s))
         meta.deletionGracePeriodSeconds = grace_s
         return
     given = meta.deletionGracePeriodSeconds or 0
     if asked and grace_s < given:
-        marked = parse_time(meta.deletionTimestamp) - given
-        meta.deletionTimestamp = render_time(Instant(marked + grace_s))
-        meta.deletionGracePeriodSeconds = grace_s
+        end = Instant(parse_time(meta.deletionTimestamp) - given + grace_s)
+        meta.deletionTimestamp = render_time(max(end, now))
+        meta.deletionGracePeriodSeconds = grace_s if end >= now else 1
 
 
 def _mark_immediate(meta: ObjectMeta, now: Instant) -> None:
-    if meta.deletionTimestamp is None:
+    """Marks the object as deleted without grace; a grace period that has not ended yet ends now."""
+    if meta.deletionTimestamp is None or parse_time(meta.deletionTimestamp) > now:
         meta.deletionTimestamp = render_time(now)
     meta.deletionGracePeriodSeconds = 0
 
