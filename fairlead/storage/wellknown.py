@@ -19,3 +19,18 @@ PROVISIONER = "fairlead.dev/directory"
 """The built-in provisioner: its volumes are directories in the cluster's folder."""
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 """The provisioner of a class whose volumes are made by hand."""
+IN_TREE = "kubernetes.io/"
+"""Prefix of the names of provisioners that are built into upstream's controllers."""
+MIGRATED = frozenset(
+    IN_TREE + name
+    for name in (
+        "aws-ebs",
+        "azure-disk",
+        "azure-file",
+        "cinder",
+        "gce-pd",
+        "portworx-volume",
+        "vsphere-volume",
+    )
+)
+"""The in-tree provisioners that CSI drivers replace: these count as external ones (CSI migration, KEP-625)."""

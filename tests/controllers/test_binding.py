@@ -252,6 +252,26 @@ def test_a_claim_that_names_a_volume_of_another_claim_waits() -> None:
                 "running and correctly registered.",
             ),
         ),
+        (
+            claim(storage_class="fast"),
+            (storage_class(provisioner="kubernetes.io/no-provisioner"),),
+            (
+                "Warning",
+                "ProvisioningFailed",
+                "no volume plugin matched name: kubernetes.io/no-provisioner",
+            ),
+        ),
+        (
+            claim(storage_class="fast"),
+            (storage_class(provisioner="kubernetes.io/gce-pd"),),
+            (
+                "Normal",
+                "ExternalProvisioning",
+                "Waiting for a volume to be created either by the external provisioner 'kubernetes.io/gce-pd' or "
+                "manually by the system administrator. If volume creation is delayed, please verify that the "
+                "provisioner is running and correctly registered.",
+            ),
+        ),
     ],
 )
 def test_a_claim_without_a_volume_says_what_it_waits_for(

@@ -24,7 +24,8 @@ from fairlead.storage.matching import best_volume, class_of_claim, is_for, misma
 from fairlead.storage.wellknown import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
-    NO_PROVISIONER,
+    IN_TREE,
+    MIGRATED,
     SELECTED_NODE,
     STORAGE_PROVISIONER,
 )
@@ -71,8 +72,9 @@ def _provision(claim: PersistentVolumeClaim, name: str, storage_class: StorageCl
         text = f"storageclass.storage.k8s.io {go_quote(name)} not found"
         return _pending(claim, EventRecord(claim, "ProvisioningFailed", text, "Warning"))
     provisioner = storage_class.provisioner
-    if provisioner == NO_PROVISIONER:
-        return _pending(claim, EventRecord(claim, "FailedBinding", _NO_VOLUME))
+    if provisioner.startswith(IN_TREE) and provisioner not in MIGRATED:
+        text = f"no volume plugin matched name: {provisioner}"
+        return _pending(claim, EventRecord(claim, "ProvisioningFailed", text, "Warning"))
     if all(claim.metadata.annotations.get(key) == provisioner for key in STORAGE_PROVISIONER):
         return NOTHING
     annotations = claim.metadata.annotations | dict.fromkeys(STORAGE_PROVISIONER, provisioner)
