@@ -1,7 +1,8 @@
 """Completes a command line: commands and flags from the parser, names from the clusters as they are now.
 
 The shell runs this program at each Tab, with `_ARGCOMPLETE` set (argcomplete's protocol). What must stay true: no error
-and no output reaches the terminal, and a cluster that does not answer costs at most `_ASK_S`.
+and no output reaches the terminal, nothing is written, and a cluster that does not answer costs at most `_ASK_S` for
+each list.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 
 from fairlead.cmd.cluster import config as settings
 from fairlead.cmd.cluster.guess import all_names, guess
-from fairlead.cmd.cluster.paths import Paths, paths_of
+from fairlead.cmd.cluster.paths import Paths, image_store, paths_of
 from fairlead.cmd.cluster.state import read_run
 from fairlead.cmd.errors import CommandError
 
@@ -33,7 +34,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
     from argcomplete.completers import FilesCompleter
 
     for action in _actions(parser):
-        completer = _COMPLETERS.get(action.dest)
+        completer = COMPLETERS.get(action.dest)
         if completer is not None and action.choices is None:
             action.completer = completer  # type: ignore[attr-defined]
     autocomplete(parser, default_completer=FilesCompleter())
@@ -86,6 +87,26 @@ def _destinations(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return [*_services(parsed_args), *_pods(parsed_args), *(f"node/{name}" for name in _nodes(parsed_args))]
 
 
+def _subjects(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    return [*_services(parsed_args), *_pods(parsed_args)]
+
+
+def _snapshots(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    with contextlib.suppress(CommandError, OSError):
+        names = (path.name for path in _cluster(parsed_args).snapshots.iterdir())
+        return sorted(name for name in names if not name.startswith("."))
+    return []
+
+
+def _images(**_: object) -> list[str]:
+    from fairlead.images.errors import ImageError
+    from fairlead.images.store.names import Names, name_of
+
+    with contextlib.suppress(ImageError):
+        return [name_of(image) for image in Names(image_store()).all()]
+    return []
+
+
 def _namespaces(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return _listed(parsed_args, "/api/v1/namespaces")
 
@@ -103,12 +124,17 @@ def _listed(args: argparse.Namespace, path: str) -> list[str]:
     return []
 
 
-_COMPLETERS = {
+COMPLETERS = {
     "name": _names,
     "node": _nodes,
     "component": _components,
     "service": _services,
+    "subject": _subjects,
+    "snapshot": _snapshots,
+    "image": _images,
+    "images": _images,
     "namespace": _namespaces,
     "sender": _senders,
     "to": _destinations,
 }
+"""The completers of arguments, by the name of the argument among all commands."""

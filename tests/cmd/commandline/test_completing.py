@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cmd.cluster.paths import paths_of
+from fairlead.cmd.cluster.paths import image_store, paths_of
 from fairlead.cmd.cluster.state import NodeRecord, Run, start_time
-from fairlead.cmd.commandline.completing import called_command
+from fairlead.cmd.commandline.completing import COMPLETERS, called_command
 from fairlead.cmd.commands import COMMANDS
+from fairlead.cmd.main import build_parser
+from fairlead.images.store.names import NAME
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state folder with a cluster that runs, as far as its record says, and one that does not."""
+    """A state folder with an image, a cluster that runs as far as its record says, and one that does not."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name, later in (("alpha", 0), ("beta", 1)):
         paths = paths_of(name)
@@ -25,6 +28,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         paths.log(f"relay-of-{name}").touch()
         nodes = [NodeRecord(f"node{i}") for i in (1, 2)]
         Run(os.getpid(), (start_time(os.getpid()) or 0) + later, nodes=nodes).write(paths)
+        (paths.snapshots / ("first" if later else "other")).mkdir(parents=True)
+        (paths.snapshots / ".half").mkdir()
+    image_store().mkdir()
+    names = {"manifests": [{"digest": "sha256:0", "size": 1, "annotations": {NAME: "example:1"}}]}
+    (image_store() / "index.json").write_text(json.dumps(names))
     return tmp_path
 
 
@@ -71,10 +79,20 @@ def test_all_commands_are_offered(home: Path) -> None:
         ("fairlead trace --name alpha node/", {"node/node1", "node/node2"}),
         ("fairlead trace --name alpha host node/node2", {"node/node2"}),
         ("fairlead completion z", {"zsh"}),
+        ("fairlead snapshot restore --name beta ", {"first", "-h", "--help", "--name"}),
+        ("fairlead image remove ex", {"example:1"}),
     ],
 )
 def test_flags_values_and_live_names_are_offered(line: str, words: set[str], home: Path) -> None:
     assert offered(line, home) == words
+
+
+@pytest.mark.parametrize("command", ["why", "rules", "watch", "open"])
+def test_every_command_about_a_service_completes_services(command: str) -> None:
+    commands = next(action for action in build_parser()._actions if action.dest == "command").choices
+    assert isinstance(commands, dict)
+    named = [action for action in commands[command]._actions if action.metavar == "svc/NAME"]
+    assert [action.dest in COMPLETERS for action in named] == [True]
 
 
 def test_a_cluster_that_does_not_answer_gives_no_words_and_no_message(home: Path) -> None:
