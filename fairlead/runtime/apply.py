@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from fairlead.api.meta.types import Object
@@ -38,13 +39,14 @@ class Applier:
     async def apply(self, plan: Plan) -> None:
         """Writes all that can be written, then raises the first StatusError or ConnectionError that occurred."""
         errors: list[StatusError | ConnectionError] = []
-        await self._batches(plan.create, self._create, errors)
+        refused: list[Create] = []
+        await self._batches(plan.create, partial(self._create, refused), errors)
         await self._batches(plan.update, self._update, errors)
         await self._batches(plan.delete, self._delete, errors)
         await self._batches(plan.patch, self._patch, errors)
         for call in plan.call:
             await self._guard(self._client.raw(call.method, call.path, body=call.body), errors)
-        await self._batches(plan.status, self._update, errors)
+        await self._batches((*plan.status, *(plan.status_if_refused if refused else ())), self._update, errors)
         for record in plan.events:
             self._record(record)
         if errors:
@@ -72,12 +74,13 @@ class Applier:
         except (StatusError, ConnectionError) as error:
             errors.append(error)
 
-    async def _create(self, write: Create) -> None:
+    async def _create(self, refused: list[Create], write: Create) -> None:
         try:
             made = await self._client.create(write.kind, write.obj)
         except StatusError as error:
             if is_namespace_terminating(error):
-                return  # The owner of the object is deleted too: neither an event nor a retry helps.
+                refused.append(write)  # The owner of the object is deleted too: neither an event nor a retry helps.
+                return
             self._failed(write.failed, error)
             raise
         self._wrote(write.kind, made)

@@ -82,7 +82,8 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The writes of one reconcile, in the order in which they are carried out. `status` holds updates of the `status`
-    subresource."""
+    subresource; `status_if_refused` those that are due if objects cannot be created because their namespace is being
+    deleted."""
 
     create: tuple[Create, ...] = ()
     update: tuple[Update, ...] = ()
@@ -90,6 +91,7 @@ class Plan:
     patch: tuple[Patch, ...] = ()
     call: tuple[Call, ...] = ()
     status: tuple[Update, ...] = ()
+    status_if_refused: tuple[Update, ...] = ()
     events: tuple[EventRecord, ...] = ()
     retry_after: float | None = None
 

@@ -70,7 +70,12 @@ def test_pods_that_match_and_are_free_are_adopted_and_those_that_no_longer_match
 
 def test_terminating_and_finished_pods_are_replaced() -> None:
     rs = replica_set(replicas=2)
-    assert len(look(rs, [owned(rs, "a", terminating=True), owned(rs, "b", phase="Failed")]).create) == 2
+    plan = look(rs, [owned(rs, "a", terminating=True), owned(rs, "b", phase="Failed")])
+    assert len(plan.create) == 2
+    assert plan.status == ()
+    [refused] = plan.status_if_refused
+    assert isinstance(refused.obj, ReplicaSet)
+    assert (refused.obj.status.replicas, refused.obj.status.terminatingReplicas) == (0, 1)
 
 
 def test_a_pod_counts_as_available_only_after_its_time() -> None:

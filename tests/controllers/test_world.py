@@ -80,6 +80,9 @@ def test_nothing_else_of_a_namespace_goes_while_a_pod_is_left() -> None:
         await world.client.delete(NAMESPACE, "shop")
         await asyncio.sleep(20)
         assert all(p.metadata.deletionTimestamp for p in await world.pods())
+        [rs] = await world.sets()
+        assert (rs.status.replicas, rs.status.readyReplicas, rs.status.terminatingReplicas) == (0, 0, 3)
+        assert (await world.client.get(DEPLOYMENT, "web", "shop")).status.readyReplicas == 0
         assert (await world.client.get(CONFIG_MAP, "settings", "shop")).metadata.deletionTimestamp is None
         found = {c.type: c.status for c in (await world.client.get(NAMESPACE, "shop")).status.conditions}
         assert found["NamespaceDeletionContentFailure"] == "False"

@@ -1,7 +1,7 @@
 """Decides which pods of a ReplicaSet to create or to delete.
 
 The status has observed numbers, not planned ones. A plan that creates or deletes pods leaves the status unchanged
-(unless the last plan failed): the next reconcile, a moment later, sees the outcome.
+(unless the last plan failed, or the namespace is being deleted): the next reconcile, a moment later, sees the outcome.
 """
 
 from __future__ import annotations
@@ -59,12 +59,14 @@ def reconcile(
         return Plan(patch=claimed.patches)
     creates, deletes = ((), ()) if rs.metadata.deletionTimestamp else _manage(rs, owner, active, related)
     status = _status(rs, claimed.owned, failure if creates or deletes else None, now)
+    changed = (_status_update(rs, status),) if status != rs.status else ()
     may_write = not (creates or deletes) or failure is not None
     return Plan(
         create=creates,
         delete=deletes,
         patch=(),
-        status=(_status_update(rs, status),) if may_write and status != rs.status else (),
+        status=changed if may_write else (),
+        status_if_refused=() if may_write else changed,
         retry_after=_next_available(rs, active, now),
     )
 

@@ -32,18 +32,22 @@ def reconcile(
     `related`: all pods that it owns."""
     view = _as_replica_set(rc)
     plan = replicaset.reconcile(view, pods, related, failure=failure, now=now, kind=REPLICATION_CONTROLLER)
-    status = [_status(u.obj.status) for u in plan.status if isinstance(u.obj, ReplicaSet)]
-    updates = (
-        Update(REPLICATION_CONTROLLER, msgspec.structs.replace(rc, status=new), "status")
-        for new in status
-        if new != rc.status
-    )
     return Plan(
         create=plan.create,
         delete=plan.delete,
         patch=plan.patch,
-        status=tuple(updates),
+        status=_updates(rc, plan.status),
+        status_if_refused=_updates(rc, plan.status_if_refused),
         retry_after=plan.retry_after,
+    )
+
+
+def _updates(rc: ReplicationController, updates: Sequence[Update]) -> tuple[Update, ...]:
+    status = [_status(u.obj.status) for u in updates if isinstance(u.obj, ReplicaSet)]
+    return tuple(
+        Update(REPLICATION_CONTROLLER, msgspec.structs.replace(rc, status=new), "status")
+        for new in status
+        if new != rc.status
     )
 
 
