@@ -10,7 +10,9 @@ from fairlead.apiserver.admission.chain import AdmissionChain
 from fairlead.apiserver.admission.plugin import AdmissionPlugin, Operation
 from fairlead.apiserver.server import ApiServer
 from fairlead.machinery.kinds.kind import Kind
+from fairlead.machinery.schemas.schema import Schema
 
+from .customresources import DEFINITIONS, NAME, OBJECTS, crontab, define, gone
 from .harness import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, Api, config_map, deployment, pod, service, start, story
 
 
@@ -32,6 +34,19 @@ def test_a_server_is_freed_when_it_has_ended() -> None:
     use()
     gc.collect()
     assert [server() for server in servers] == [None]
+
+
+@story
+async def test_the_schema_of_a_custom_kind_is_freed_when_its_definition_is_deleted(api: Api) -> None:
+    counts = []
+    for _ in range(3):
+        await define(api)
+        await api.ok("POST", OBJECTS, crontab("a"), query={"fieldManager": "me"})
+        await api.ok("DELETE", f"{DEFINITIONS}/{NAME}")
+        await gone(api, f"{DEFINITIONS}/{NAME}")
+        gc.collect()
+        counts.append(sum(issubclass(type(one), Schema) for one in gc.get_objects()))
+    assert counts[1] == counts[2]
 
 
 class Selective(AdmissionPlugin):

@@ -7,7 +7,6 @@ have the same members, it costs less than half.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +17,8 @@ from fairlead.machinery.managedfields.shape import FREE, Shape, is_list
 Tree = dict[str, Any]
 
 _WHOLE = '{".":{}'
+_MOST_PLANS = 256
+"""Limit for one shape: names of members come from clients."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -93,9 +94,17 @@ def _filled(plan: _Plan, value: Tree) -> str:
     )
 
 
-@functools.lru_cache(maxsize=4096)
 def _plan(shape: Shape, names: tuple[str, ...], begin: str) -> _Plan:
     """Returns the text of a struct with these members. Cached, because many objects have the same members."""
+    plan: _Plan | None = shape.plans.get((names, begin))
+    if plan is None:
+        if len(shape.plans) >= _MOST_PLANS:
+            shape.plans.clear()
+        plan = shape.plans[names, begin] = _new_plan(shape, names, begin)
+    return plan
+
+
+def _new_plan(shape: Shape, names: tuple[str, ...], begin: str) -> _Plan:
     prefixes, placeholders, text = shape.prefixes(), [], begin
     for name in sorted(names):
         prefix, known = prefixes.get(name) or (_prefix(name), FREE)

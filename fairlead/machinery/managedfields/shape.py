@@ -32,6 +32,9 @@ class Shape:
 
     known: dict[str, tuple[str, Shape]] | None = None
     """The result of `fields`."""
+    plans: dict[tuple[tuple[str, ...], str], Any] = field(default_factory=dict)
+    """Texts of structs with given members, which `newfields` derives. They are freed with the shape: custom kinds come
+    and go."""
 
     def fields(self) -> dict[str, tuple[str, Shape]]:
         """Returns the members of a struct by name: the step in a path, and the shape."""
