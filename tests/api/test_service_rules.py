@@ -244,6 +244,8 @@ WARNINGS: list[tuple[dict[str, Any], list[str]]] = [
             '("2001:db8::/64")',
         ],
     ),
+    (BALANCED | {"loadBalancerIP": "no:address"}, []),
+    (BALANCED | {"loadBalancerIP": "192.0.2.2"}, []),
 ]
 
 
