@@ -69,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.getuid() == 0 and not (ROOT.stat().st_mode & stat.S_IXOTH and Path(__file__).stat().st_mode & stat.S_IROTH):
         pytest.exit(f"{ROOT} must be readable for the ordinary users of the tests: chmod -R go+rX {ROOT}", 2)
     signal.signal(signal.SIGTERM, _told_to_end)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a run in the background, whose children would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
